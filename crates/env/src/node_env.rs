@@ -1,0 +1,88 @@
+//! All settings of one node, checked: what `.env` means.
+
+use pgstack_topology::{ImageRef, InterfaceName, LocalNode, Secret};
+
+/// Everything that the generators and `deploy` need to know about this node and its cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeEnv {
+    /// This machine, the other machines, the VIP.
+    pub local: LocalNode,
+    /// How the VIP moves.
+    pub vrrp: Vrrp,
+    /// `postgres`, the superuser.
+    pub superuser_password: Secret,
+    /// `replicator`, the role that replicas stream with.
+    pub replication_password: Secret,
+    /// `pgbouncer`, the least-privilege role with which the pooler looks passwords up.
+    pub pooler_password: Secret,
+    /// Guards the writing half of Patroni's REST API; user `patroni`.
+    pub restapi_password: Secret,
+    /// Guards HAProxy's statistics page; user `admin`.
+    pub stats_password: Secret,
+    /// One image per service.
+    pub images: Images,
+    /// `ETCD_INITIAL_CLUSTER_STATE`, a word to the manual procedure; `deploy` finds out itself.
+    pub etcd_state: Option<EtcdState>,
+    /// `ETCD_INITIAL_CLUSTER`, for the manual procedure: `etcd1=http://…:2380,…`.
+    pub etcd_initial_cluster: Option<String>,
+}
+
+/// keepalived's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vrrp {
+    /// The interface that gets the VIP.
+    pub interface: InterfaceName,
+    /// `virtual_router_id`, 1 to 255.
+    pub router_id: u8,
+    /// 1 to 8 bytes that keepalived can hold.
+    pub password: Secret,
+    /// `KEEPALIVED_PREEMPT=yes`: node 1 is MASTER and takes the VIP back when it returns.
+    pub preempt: bool,
+    /// `KEEPALIVED_STATE`: overrides what follows from the node number.
+    pub state: Option<VrrpState>,
+    /// `KEEPALIVED_PRIORITY`, 1 to 254: overrides what follows from the node number.
+    pub priority: Option<u8>,
+}
+
+/// The state in which keepalived starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VrrpState {
+    /// Takes the VIP at once.
+    Master,
+    /// Waits for the others first.
+    Backup,
+}
+
+/// One image per service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Images {
+    /// `ETCD_IMAGE`.
+    pub etcd: ImageRef,
+    /// `PATRONI_IMAGE`.
+    pub patroni: ImageRef,
+    /// `HAPROXY_IMAGE`.
+    pub haproxy: ImageRef,
+    /// `PGBOUNCER_IMAGE`.
+    pub pgbouncer: ImageRef,
+    /// `KEEPALIVED_IMAGE`.
+    pub keepalived: ImageRef,
+}
+
+/// How an etcd member starts that has no data yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EtcdState {
+    /// Forms a cluster together with all others of the static list.
+    New,
+    /// Joins a cluster that serves already.
+    Existing,
+}
+
+impl EtcdState {
+    /// As etcd spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Existing => "existing",
+        }
+    }
+}
