@@ -83,8 +83,7 @@ impl RenderedFile {
             // write! to a String cannot fail
             let _ = writeln!(out, "{}", hunk.header());
             for change in hunk.iter_changes() {
-                let line = change.value().trim_end_matches(['
-', '']);
+                let line = change.value().trim_end_matches(['\n', '\r']);
                 let _ = writeln!(out, "{}{}", change.tag(), self.mask(line));
             }
         }
