@@ -1,0 +1,115 @@
+//! The Compose command (v2): starting, stopping and removing the stack's containers.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::{ContainersError, Service};
+
+/// The profile that keepalived belongs to.
+const VIP_PROFILE: &str = "with-vip";
+/// Variables that would make Compose read another file or use another name.
+const FOREIGN: [&str; 6] = [
+    "COMPOSE_FILE",
+    "COMPOSE_PROJECT_NAME",
+    "COMPOSE_PROFILES",
+    "COMPOSE_ENV_FILES",
+    "COMPOSE_PROJECT_DIRECTORY",
+    "COMPOSE_REMOVE_ORPHANS",
+];
+
+/// The Compose command in one stack directory.
+#[derive(Debug, Clone)]
+pub struct Compose {
+    root: PathBuf,
+}
+
+/// What to bring up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Up {
+    /// Everything but keepalived.
+    WithoutVip,
+    /// Everything.
+    WithVip,
+}
+
+impl Compose {
+    /// Makes sure that there is a Compose v2. `root` is the stack directory.
+    pub async fn find(root: &Path) -> Result<Self, ContainersError> {
+        let compose = Self { root: root.to_owned() };
+        let mut command = compose.command(&["version", "--short"]);
+        let output = match command.output().await {
+            Ok(output) => output,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(ContainersError::NoDockerCommand),
+            Err(error) => return Err(ContainersError::NoComposeV2 { found: error.to_string() }),
+        };
+        let version = String::from_utf8_lossy(&output.stdout).trim().trim_start_matches('v').to_owned();
+        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        match major {
+            Some(2..) if output.status.success() => Ok(compose),
+            Some(_) => Err(ContainersError::NoComposeV2 { found: format!("version {version}") }),
+            None => Err(ContainersError::NoComposeV2 { found: "no `docker compose`".to_owned() }),
+        }
+    }
+
+    /// The command that [`Compose::up`] runs, as a user would type it.
+    pub fn up_command(up: Up) -> String {
+        format!("docker compose {}", up_arguments(up).join(" "))
+    }
+
+    /// Creates, recreates and starts what is not as the compose file says. Does nothing else.
+    pub async fn up(&self, up: Up) -> Result<(), ContainersError> {
+        self.run(&up_arguments(up)).await
+    }
+
+    /// Starts or recreates one service alone.
+    pub async fn up_service(&self, service: Service) -> Result<(), ContainersError> {
+        self.run(&["--profile", VIP_PROFILE, "up", "-d", "--no-deps", service.name()]).await
+    }
+
+    /// Restarts one service.
+    pub async fn restart(&self, service: Service) -> Result<(), ContainersError> {
+        self.run(&["--profile", VIP_PROFILE, "restart", service.name()]).await
+    }
+
+    /// Fetches the image of one service.
+    pub async fn pull(&self, service: Service) -> Result<(), ContainersError> {
+        self.run(&["--profile", VIP_PROFILE, "pull", "--quiet", service.name()]).await
+    }
+
+    /// Removes the containers and their anonymous volumes; the data folders stay.
+    pub async fn down(&self) -> Result<(), ContainersError> {
+        self.run(&["--profile", VIP_PROFILE, "down", "-v", "--remove-orphans"]).await
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Result<(), ContainersError> {
+        let failed =
+            |detail| ContainersError::Compose { command: format!("docker compose {}", arguments.join(" ")), detail };
+        let output = self.command(arguments).output().await.map_err(|error| failed(error.to_string()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        // the progress lines come first, what went wrong comes last
+        let mut last: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).rev().take(3).collect();
+        last.reverse();
+        Err(failed(last.join(" · ")))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command.arg("compose").args(arguments).current_dir(&self.root).stdin(Stdio::null()).kill_on_drop(true);
+        for name in FOREIGN {
+            command.env_remove(name);
+        }
+        command
+    }
+}
+
+fn up_arguments(up: Up) -> Vec<&'static str> {
+    match up {
+        Up::WithoutVip => vec!["up", "-d"],
+        Up::WithVip => vec!["--profile", VIP_PROFILE, "up", "-d"],
+    }
+}

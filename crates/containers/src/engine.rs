@@ -1,0 +1,127 @@
+//! The Docker engine: what it says about containers and images, commands run inside them, signals.
+
+use bollard::Docker;
+use bollard::container::LogOutput;
+use bollard::exec::StartExecResults;
+use bollard::models::ExecConfig;
+use bollard::query_parameters::{KillContainerOptionsBuilder, LogsOptionsBuilder};
+use futures_util::StreamExt as _;
+
+use crate::{ContainerState, ContainersError};
+
+/// A connection to a Docker engine.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    docker: Docker,
+}
+
+/// What a command in a container left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecOutput {
+    /// Its exit code.
+    pub code: i64,
+    /// What it wrote to stdout.
+    pub stdout: String,
+    /// What it wrote to stderr.
+    pub stderr: String,
+}
+
+impl Engine {
+    /// Connects as the `docker` command does (`DOCKER_HOST`, else the usual socket) and makes
+    /// sure that somebody answers.
+    pub async fn connect() -> Result<Self, ContainersError> {
+        let no_engine = |error| ContainersError::NoEngine(Box::new(error));
+        let docker = Docker::connect_with_defaults().map_err(no_engine)?;
+        docker.ping().await.map_err(no_engine)?;
+        Ok(Self { docker })
+    }
+
+    /// The connection itself, for what this type does not offer.
+    pub fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// What the engine knows about a container; `None` where there is none of that name.
+    pub async fn inspect(&self, name: &str) -> Result<Option<ContainerState>, ContainersError> {
+        let answer = match self.docker.inspect_container(name, None).await {
+            Ok(answer) => answer,
+            Err(error) if is_not_found(&error) => return Ok(None),
+            Err(error) => return Err(failed(format!("inspect {name}"), error)),
+        };
+        let state = answer.state.unwrap_or_default();
+        Ok(Some(ContainerState {
+            id: answer.id.unwrap_or_default(),
+            status: state.status.map(|status| status.to_string()).unwrap_or_default(),
+            running: state.running.unwrap_or_default(),
+            started_at: state.started_at.unwrap_or_default(),
+            health: state.health.and_then(|health| health.status).map(|status| status.to_string()),
+            restarts: answer.restart_count.unwrap_or_default(),
+        }))
+    }
+
+    /// Whether the engine has an image.
+    pub async fn has_image(&self, image: &str) -> Result<bool, ContainersError> {
+        match self.docker.inspect_image(image).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_not_found(&error) => Ok(false),
+            Err(error) => Err(failed(format!("look for the image {image}"), error)),
+        }
+    }
+
+    /// Runs a command in a running container, `user` as `docker exec --user` takes it.
+    /// Arguments are visible to everybody on the machine: no secrets in them.
+    pub async fn exec(&self, name: &str, user: Option<&str>, command: &[&str]) -> Result<ExecOutput, ContainersError> {
+        let what = || format!("run {} in {name}", command.first().unwrap_or(&"nothing"));
+        let config = ExecConfig {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(command.iter().map(|&word| word.to_owned()).collect()),
+            user: user.map(str::to_owned),
+            ..ExecConfig::default()
+        };
+        let exec = self.docker.create_exec(name, config).await.map_err(|error| failed(what(), error))?;
+        let started = self.docker.start_exec(&exec.id, None).await.map_err(|error| failed(what(), error))?;
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        if let StartExecResults::Attached { mut output, .. } = started {
+            while let Some(chunk) = output.next().await {
+                match chunk.map_err(|error| failed(what(), error))? {
+                    LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
+                    other => stdout.extend_from_slice(&other.into_bytes()),
+                }
+            }
+        }
+        let ended = self.docker.inspect_exec(&exec.id).await.map_err(|error| failed(what(), error))?;
+        Ok(ExecOutput {
+            code: ended.exit_code.unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        })
+    }
+
+    /// Sends a signal (`HUP`) to a container's first process.
+    pub async fn signal(&self, name: &str, signal: &str) -> Result<(), ContainersError> {
+        let options = KillContainerOptionsBuilder::default().signal(signal).build();
+        let sent = self.docker.kill_container(name, Some(options)).await;
+        sent.map_err(|error| failed(format!("send {signal} to {name}"), error))
+    }
+
+    /// The last lines that a container wrote.
+    pub async fn last_log_lines(&self, name: &str, lines: usize) -> Result<Vec<String>, ContainersError> {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&lines.to_string()).build();
+        let mut stream = std::pin::pin!(self.docker.logs(name, Some(options)));
+        let mut text = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|error| failed(format!("read the log of {name}"), error))?;
+            text.extend_from_slice(&chunk.into_bytes());
+        }
+        Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
+    }
+}
+
+fn failed(what: String, error: bollard::errors::Error) -> ContainersError {
+    ContainersError::Engine { what, source: Box::new(error) }
+}
+
+fn is_not_found(error: &bollard::errors::Error) -> bool {
+    matches!(error, bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })
+}

@@ -1,0 +1,18 @@
+//! The containers of a stack: a Docker engine and the Compose command behind one type.
+//!
+//! Lifecycle goes through the Compose command, so that a user's `docker compose up -d` and ours
+//! mean the same; everything else asks the engine itself.
+
+#[cfg(feature = "docker")]
+mod compose;
+#[cfg(feature = "docker")]
+mod engine;
+mod error;
+mod service;
+
+#[cfg(feature = "docker")]
+pub use compose::{Compose, Up};
+#[cfg(feature = "docker")]
+pub use engine::{Engine, ExecOutput};
+pub use error::ContainersError;
+pub use service::{ContainerState, Service};

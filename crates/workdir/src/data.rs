@@ -1,0 +1,146 @@
+//! The data folders of etcd and PostgreSQL, and small records that tools leave for each other.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+
+use pgstack_config::{Access, SERVICE_ID};
+
+use crate::{StackDir, WorkdirError};
+
+/// The folders that hold data, relative to the stack directory.
+pub const DATA_DIRS: [&str; 2] = ["data/etcd", "data/pg"];
+/// Which configuration each service runs with, as fingerprints.
+const LOADED: &str = "data/loaded.json";
+
+/// What lies in a data folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataState {
+    /// The folder is missing or empty.
+    Empty,
+    /// There is something in it.
+    Present,
+    /// It cannot be read.
+    Unknown,
+}
+
+impl StackDir {
+    /// Makes the data folders, owned by the containers' user and closed to all others.
+    /// Returns those that had to be made or mended. What lies in them is never touched.
+    pub fn ensure_data_dirs(&self) -> Result<Vec<&'static str>, WorkdirError> {
+        let mut changed = Vec::new();
+        for dir in DATA_DIRS {
+            if ensure_owned(&self.path(dir))? {
+                changed.push(dir);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Whether there is anything in a folder.
+    pub fn data_state(&self, relative: &str) -> DataState {
+        match fs::read_dir(self.path(relative)) {
+            Ok(mut entries) => {
+                if entries.next().is_none() {
+                    DataState::Empty
+                } else {
+                    DataState::Present
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => DataState::Empty,
+            Err(_) => DataState::Unknown,
+        }
+    }
+
+    /// Deletes everything inside a folder, the folder itself stays.
+    pub fn empty_folder(&self, relative: &str) -> Result<(), WorkdirError> {
+        let folder = self.path(relative);
+        let write = |source| WorkdirError::Write { path: folder.clone(), source };
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => return Err(write(source)),
+        };
+        for entry in entries {
+            let path = entry.map_err(write)?.path();
+            let is_folder = fs::symlink_metadata(&path).map_err(write)?.is_dir();
+            if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.map_err(write)?;
+        }
+        Ok(())
+    }
+
+    /// The fingerprint of the configuration that each service runs with; empty before the first
+    /// deploy. A service missing here is reloaded once, which does no harm.
+    pub fn loaded(&self) -> Result<BTreeMap<String, String>, WorkdirError> {
+        match self.read(LOADED)? {
+            None => Ok(BTreeMap::new()),
+            Some(text) => {
+                serde_json::from_str(&text).map_err(|source| WorkdirError::Record { path: self.path(LOADED), source })
+            }
+        }
+    }
+
+    /// Keeps what [`StackDir::loaded`] returns.
+    pub fn record_loaded(&self, loaded: &BTreeMap<String, String>) -> Result<(), WorkdirError> {
+        let text = serde_json::to_string_pretty(loaded)
+            .map_err(|source| WorkdirError::Record { path: self.path(LOADED), source })?;
+        self.write_file(LOADED, &(text + "\n"), Access::World)
+    }
+
+    /// Forgets what the services run with.
+    pub fn forget_loaded(&self) -> Result<(), WorkdirError> {
+        self.remove_file(LOADED)
+    }
+}
+
+/// True where something had to be changed.
+fn ensure_owned(dir: &Path) -> Result<bool, WorkdirError> {
+    let write = |source| WorkdirError::Write { path: dir.to_owned(), source };
+    let made = !dir.exists();
+    if made {
+        fs::create_dir_all(dir).map_err(write)?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(write)?;
+    }
+    let meta = fs::metadata(dir).map_err(write)?;
+    if !meta.is_dir() {
+        return Err(WorkdirError::NotAFolder { path: dir.to_owned() });
+    }
+    if (meta.uid(), meta.gid()) == (SERVICE_ID, SERVICE_ID) {
+        return Ok(made);
+    }
+    chown(dir, Some(SERVICE_ID), Some(SERVICE_ID)).map_err(|source| WorkdirError::Owner {
+        path: dir.to_owned(),
+        id: SERVICE_ID,
+        source,
+    })?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_in_a_data_folder_decides_its_state() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let stack = StackDir::open(dir.path()).expect("a stack");
+        assert_eq!(stack.data_state("data/etcd"), DataState::Empty);
+        fs::create_dir_all(stack.path("data/etcd/member")).expect("a folder");
+        assert_eq!(stack.data_state("data/etcd"), DataState::Present);
+        stack.empty_folder("data/etcd").expect("emptied");
+        assert_eq!(stack.data_state("data/etcd"), DataState::Empty);
+        assert!(stack.path("data/etcd").is_dir());
+    }
+
+    #[test]
+    fn what_the_services_have_loaded_is_remembered() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let stack = StackDir::open(dir.path()).expect("a stack");
+        assert!(stack.loaded().expect("read").is_empty());
+        let loaded = BTreeMap::from([("haproxy".to_owned(), "abc".to_owned())]);
+        stack.record_loaded(&loaded).expect("written");
+        assert_eq!(stack.loaded().expect("read"), loaded);
+    }
+}
