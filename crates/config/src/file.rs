@@ -110,6 +110,8 @@ pub struct RenderError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+impl pgstack_diagnostics::Hint for RenderError {}
+
 /// Files in a fixed order, each place once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigSet(Vec<RenderedFile>);

@@ -63,19 +63,14 @@ impl Compose {
         self.run(&up_arguments(up)).await
     }
 
-    /// Starts or recreates one service alone.
-    pub async fn up_service(&self, service: Service) -> Result<(), ContainersError> {
-        self.run(&["--profile", VIP_PROFILE, "up", "-d", "--no-deps", service.name()]).await
+    /// Stops one service.
+    pub async fn stop(&self, service: Service) -> Result<(), ContainersError> {
+        self.run(&["--profile", VIP_PROFILE, "stop", service.name()]).await
     }
 
     /// Restarts one service.
     pub async fn restart(&self, service: Service) -> Result<(), ContainersError> {
         self.run(&["--profile", VIP_PROFILE, "restart", service.name()]).await
-    }
-
-    /// Fetches the image of one service.
-    pub async fn pull(&self, service: Service) -> Result<(), ContainersError> {
-        self.run(&["--profile", VIP_PROFILE, "pull", "--quiet", service.name()]).await
     }
 
     /// Removes the containers and their anonymous volumes; the data folders stay.

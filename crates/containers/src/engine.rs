@@ -4,7 +4,7 @@ use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::StartExecResults;
 use bollard::models::ExecConfig;
-use bollard::query_parameters::{KillContainerOptionsBuilder, LogsOptionsBuilder};
+use bollard::query_parameters::{CreateImageOptionsBuilder, KillContainerOptionsBuilder, LogsOptionsBuilder};
 use futures_util::StreamExt as _;
 
 use crate::{ContainerState, ContainersError};
@@ -68,9 +68,40 @@ impl Engine {
         }
     }
 
+    /// Fetches an image from its registry.
+    pub async fn pull(&self, image: &str) -> Result<(), ContainersError> {
+        let options = CreateImageOptionsBuilder::default().from_image(image).build();
+        let mut stream = std::pin::pin!(self.docker.create_image(Some(options), None, None));
+        while let Some(step) = stream.next().await {
+            step.map_err(|error| failed(format!("fetch the image {image}"), error))?;
+        }
+        Ok(())
+    }
+
     /// Runs a command in a running container, `user` as `docker exec --user` takes it.
     /// Arguments are visible to everybody on the machine: no secrets in them.
     pub async fn exec(&self, name: &str, user: Option<&str>, command: &[&str]) -> Result<ExecOutput, ContainersError> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let code = self
+            .exec_chunks(name, user, command, &mut |chunk| match chunk {
+                LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
+                other => stdout.extend_from_slice(&other.into_bytes()),
+            })
+            .await?;
+        Ok(ExecOutput {
+            code,
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        })
+    }
+
+    async fn exec_chunks(
+        &self,
+        name: &str,
+        user: Option<&str>,
+        command: &[&str],
+        on_chunk: &mut (dyn FnMut(LogOutput) + Send),
+    ) -> Result<i64, ContainersError> {
         let what = || format!("run {} in {name}", command.first().unwrap_or(&"nothing"));
         let config = ExecConfig {
             attach_stdout: Some(true),
@@ -81,21 +112,37 @@ impl Engine {
         };
         let exec = self.docker.create_exec(name, config).await.map_err(|error| failed(what(), error))?;
         let started = self.docker.start_exec(&exec.id, None).await.map_err(|error| failed(what(), error))?;
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         if let StartExecResults::Attached { mut output, .. } = started {
             while let Some(chunk) = output.next().await {
-                match chunk.map_err(|error| failed(what(), error))? {
-                    LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
-                    other => stdout.extend_from_slice(&other.into_bytes()),
-                }
+                on_chunk(chunk.map_err(|error| failed(what(), error))?);
             }
         }
         let ended = self.docker.inspect_exec(&exec.id).await.map_err(|error| failed(what(), error))?;
-        Ok(ExecOutput {
-            code: ended.exit_code.unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&stderr).into_owned(),
-        })
+        Ok(ended.exit_code.unwrap_or(-1))
+    }
+
+    /// Runs a command in a running container and hears each line of its output while it runs.
+    /// Returns its exit code.
+    pub async fn exec_lines(
+        &self,
+        name: &str,
+        command: &[&str],
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<i64, ContainersError> {
+        let mut rest = Vec::new();
+        let code = self
+            .exec_chunks(name, None, command, &mut |chunk| {
+                rest.extend_from_slice(&chunk.into_bytes());
+                while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+                    let line: Vec<u8> = rest.drain(..=end).collect();
+                    on_line(String::from_utf8_lossy(&line).trim_end());
+                }
+            })
+            .await?;
+        if !rest.is_empty() {
+            on_line(String::from_utf8_lossy(&rest).trim_end());
+        }
+        Ok(code)
     }
 
     /// Sends a signal (`HUP`) to a container's first process.

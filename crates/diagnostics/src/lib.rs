@@ -1,7 +1,11 @@
-//! How errors and hints are shown, and what exit codes mean.
+//! How errors, hints and progress are shown, and what exit codes mean.
+
+mod console;
 
 use std::error::Error;
 use std::fmt::Write as _;
+
+pub use console::{Answer, Console};
 
 /// The exit codes of every binary.
 pub mod exit {
@@ -18,6 +22,12 @@ pub trait Hint: Error {
     /// One actionable sentence each, without a final full stop.
     fn hints(&self) -> Vec<String> {
         Vec::new()
+    }
+}
+
+impl<E: Hint + 'static> From<E> for Box<dyn Hint> {
+    fn from(error: E) -> Self {
+        Box::new(error)
     }
 }
 

@@ -48,3 +48,83 @@ pub const HAPROXY_IMAGE: &str = "HAPROXY_IMAGE";
 pub const PGBOUNCER_IMAGE: &str = "PGBOUNCER_IMAGE";
 /// Image of keepalived.
 pub const KEEPALIVED_IMAGE: &str = "KEEPALIVED_IMAGE";
+
+/// What is known about a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// The name in the file.
+    pub name: &'static str,
+    /// Its value is never shown.
+    pub secret: bool,
+    /// It has to be the same on every node.
+    pub same_on_all_nodes: bool,
+}
+
+const fn shared(name: &'static str) -> Key {
+    Key { name, secret: false, same_on_all_nodes: true }
+}
+
+const fn own(name: &'static str) -> Key {
+    Key { name, secret: false, same_on_all_nodes: false }
+}
+
+const fn secret(name: &'static str) -> Key {
+    Key { name, secret: true, same_on_all_nodes: true }
+}
+
+/// Every key, in the order of `.env.example`.
+pub const ALL: [Key; 29] = [
+    own(NODE_ID),
+    own(NODE_IP),
+    own(KEEPALIVED_INTERFACE),
+    own(ETCD_INITIAL_CLUSTER_STATE),
+    own(ETCD_INITIAL_CLUSTER),
+    own(KEEPALIVED_STATE),
+    own(KEEPALIVED_PRIORITY),
+    shared(NODE_IPS[0]),
+    shared(NODE_IPS[1]),
+    shared(NODE_IPS[2]),
+    shared(NODE_IPS[3]),
+    shared(NODE_IPS[4]),
+    shared(NODE_IPS[5]),
+    shared(VIP),
+    shared(VIP_PREFIX),
+    shared(KEEPALIVED_ROUTER_ID),
+    shared(KEEPALIVED_PREEMPT),
+    secret(POSTGRES_SUPERUSER_PASSWORD),
+    secret(POSTGRES_REPLICATION_PASSWORD),
+    secret(KEEPALIVED_AUTH_PASS),
+    secret(POSTGRESQL_PASSWORD),
+    secret(PGBOUNCER_AUTH_PASSWORD),
+    secret(PATRONI_RESTAPI_PASSWORD),
+    secret(HAPROXY_STATS_PASSWORD),
+    shared(ETCD_IMAGE),
+    shared(PATRONI_IMAGE),
+    shared(HAPROXY_IMAGE),
+    shared(PGBOUNCER_IMAGE),
+    shared(KEEPALIVED_IMAGE),
+];
+
+/// What is known about `name`, if it is one of ours.
+pub fn find(name: &str) -> Option<Key> {
+    ALL.into_iter().find(|key| key.name == name)
+}
+
+/// Whether a message may show the value of `name`: only where it is one of ours and no secret.
+/// The value of an unknown key may be a secret whose name was misspelt.
+pub fn may_be_shown(name: &str) -> bool {
+    find(name).is_some_and(|key| !key.secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_keys_that_are_no_secret_may_be_shown() {
+        assert!(may_be_shown(VIP));
+        assert!(!may_be_shown(POSTGRES_SUPERUSER_PASSWORD));
+        assert!(!may_be_shown("POSTGRES_SUPERUSER_PASWORD"));
+        assert!(ALL.into_iter().all(|key| key.secret == key.name.contains("PASS")));
+    }
+}

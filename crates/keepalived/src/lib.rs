@@ -1,1 +1,87 @@
-//! stub
+//! `keepalived.conf` and the script that decides whether a node may hold the VIP.
+
+use askama::Template;
+use pgstack_config::escape::KeepalivedWord;
+use pgstack_config::{Access, ConfigSet, RenderError, RenderedFile};
+use pgstack_env::{NodeEnv, VrrpState};
+use pgstack_topology::{InterfaceName, Node, NodeId, Vip, port};
+
+/// Where the configuration lies below the stack directory.
+pub const CONFIG_PATH: &str = "keepalived/keepalived.conf";
+
+/// Where the check lies below the stack directory.
+pub const CHECK_PATH: &str = "keepalived/check_haproxy.sh";
+
+#[derive(Template)]
+#[template(path = "keepalived.conf")]
+struct Config<'a> {
+    me: Node,
+    peers: &'a [Node],
+    vip: Vip,
+    interface: &'a InterfaceName,
+    router_id: u8,
+    priority: u8,
+    state: &'static str,
+    nopreempt: bool,
+    auth_pass: KeepalivedWord<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "check_haproxy.sh")]
+struct Check<'a> {
+    me: Node,
+    peers: &'a [Node],
+}
+
+/// keepalived's two files.
+pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
+    let (me, peers) = (env.local.me(), env.local.peers().collect::<Vec<_>>());
+    let state = state(env);
+    let auth_pass = KeepalivedWord::new(env.vrrp.password.expose())
+        .map_err(|error| RenderError { path: CONFIG_PATH, source: Box::new(error) })?;
+    let config = Config {
+        me,
+        peers: &peers,
+        vip: env.local.topology().vip(),
+        interface: &env.vrrp.interface,
+        router_id: env.vrrp.router_id,
+        priority: env.vrrp.priority.unwrap_or_else(|| default_priority(me.id())),
+        state: match state {
+            VrrpState::Master => "MASTER",
+            VrrpState::Backup => "BACKUP",
+        },
+        // keepalived accepts it beside BACKUP only
+        nopreempt: !env.vrrp.preempt && state == VrrpState::Backup,
+        auth_pass,
+    };
+    Ok(ConfigSet::from_iter([
+        RenderedFile {
+            path: CONFIG_PATH,
+            access: Access::Root,
+            contents: text(CONFIG_PATH, &config)?,
+            secret_markers: &["auth_pass"],
+        },
+        RenderedFile {
+            path: CHECK_PATH,
+            access: Access::Script,
+            contents: text(CHECK_PATH, &Check { me, peers: &peers })?,
+            secret_markers: &[],
+        },
+    ]))
+}
+
+/// 103 for node 1, 102 for node 2 … 98 for node 6.
+pub fn default_priority(id: NodeId) -> u8 {
+    104 - id.get()
+}
+
+fn state(env: &NodeEnv) -> VrrpState {
+    let by_number =
+        if env.vrrp.preempt && env.local.me().id().get() == 1 { VrrpState::Master } else { VrrpState::Backup };
+    env.vrrp.state.unwrap_or(by_number)
+}
+
+fn text(path: &'static str, template: &impl Template) -> Result<String, RenderError> {
+    // the template engine drops the line break at the end
+    template.render().map(|text| text + "\n").map_err(|error| RenderError { path, source: Box::new(error) })
+}

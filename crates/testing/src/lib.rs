@@ -1,5 +1,6 @@
 //! Strategies, fixtures and goldens for the tests of every crate (never a normal dependency).
 
+pub mod golden;
 pub mod strategy;
 
 use std::path::PathBuf;

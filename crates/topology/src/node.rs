@@ -105,11 +105,6 @@ impl Node {
     pub fn patroni_rest_address(self) -> String {
         format!("{}:{}", self.ip, port::PATRONI_REST)
     }
-
-    /// `http://ADDRESS:8008/PATH`.
-    pub fn patroni_url(self, path: &str) -> String {
-        format!("http://{}/{path}", self.patroni_rest_address())
-    }
 }
 
 /// Why a list of nodes is not a cluster.

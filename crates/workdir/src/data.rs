@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgstack_config::{Access, SERVICE_ID};
 
@@ -52,6 +53,15 @@ impl StackDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => DataState::Empty,
             Err(_) => DataState::Unknown,
         }
+    }
+
+    /// Moves a folder aside, to `NAME.UNIX-SECONDS` beside it, and returns where it is kept.
+    pub fn move_aside(&self, relative: &str) -> Result<PathBuf, WorkdirError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let kept = self.path(&format!("{relative}.{now}"));
+        let from = self.path(relative);
+        fs::rename(&from, &kept).map_err(|source| WorkdirError::Write { path: from, source })?;
+        Ok(kept)
     }
 
     /// Deletes everything inside a folder, the folder itself stays.

@@ -3,6 +3,7 @@
 mod data;
 mod error;
 mod locate;
+mod settings;
 mod write;
 
 use std::fs;
@@ -14,6 +15,7 @@ pub use data::{DATA_DIRS, DataState};
 pub use error::WorkdirError;
 pub use locate::locate;
 use nix::fcntl::{Flock, FlockArg};
+pub use settings::SettingsError;
 pub use write::{Change, Pending};
 
 /// The settings file, relative to the stack directory.

@@ -16,15 +16,21 @@ pub enum KeepalivedWordError {
     Character,
 }
 
-/// A VRRP password of 1 to 8 bytes. keepalived has quotes but no escapes; `#` and `!` start a
-/// comment, `$` and `~` a substitution, so what it cannot hold is refused here.
+/// A VRRP password of 1 to 8 bytes. keepalived has quotes but no escapes: inside them blanks, `#`
+/// and `!` are safe, while `"` and a final `\` break the line and `${` is a variable. What it cannot
+/// hold is refused here.
+///
+/// ```
+/// # use pgstack_config::escape::KeepalivedWord;
+/// assert_eq!(KeepalivedWord::new("a #!b").map(|word| word.to_string()), Ok("\"a #!b\"".into()));
+/// ```
 #[derive(Clone, Copy)]
 pub struct KeepalivedWord<'a>(&'a str);
 
 impl<'a> KeepalivedWord<'a> {
     /// Takes what keepalived gives back unchanged.
     pub fn new(text: &'a str) -> Result<Self, KeepalivedWordError> {
-        let holds = |b: u8| b.is_ascii_alphanumeric() || b"%&'()*+,-./:;<=>?@[]^_{|}".contains(&b);
+        let holds = |b: u8| matches!(b, b' '..=b'~') && !b"\"$\\".contains(&b);
         match text.len() {
             0 => Err(KeepalivedWordError::Empty),
             1..=8 if text.bytes().all(holds) => Ok(Self(text)),

@@ -1,0 +1,70 @@
+//! `clean`: takes a node back to before its first deploy. Deletes data, so it names what goes.
+
+use pgstack_containers::{Compose, Engine, Service};
+use pgstack_diagnostics::{Answer, Console};
+use pgstack_etcd::Mark;
+use pgstack_workdir::{DATA_DIRS, DataState, StackDir};
+
+use crate::{DeployError, Ended};
+
+/// What the user asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clean {
+    /// `--yes-delete-all-data`: do not ask.
+    pub confirmed: bool,
+    /// Only list what would go.
+    pub dry_run: bool,
+}
+
+/// Removes the containers, all data of etcd and PostgreSQL, and the mark of membership.
+/// Settings and generated files stay.
+pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> Result<Ended, DeployError> {
+    let _lock = stack.lock()?;
+    let engine = Engine::connect().await?;
+    let mut containers = Vec::new();
+    for service in Service::ALL {
+        if engine.inspect(service.name()).await?.is_some() {
+            containers.push(service.name());
+        }
+    }
+    let data: Vec<&str> = DATA_DIRS.into_iter().filter(|dir| stack.data_state(dir) != DataState::Empty).collect();
+    let marked = stack.read(Mark::PATH)?.is_some();
+    if containers.is_empty() && data.is_empty() && !marked {
+        stack.forget_loaded()?;
+        console.out("nothing to delete");
+        return Ok(Ended::Done);
+    }
+    console.out(&format!("On this node, in {}, this deletes:", stack.root().display()));
+    if !containers.is_empty() {
+        console.out(&format!("  containers  {}", containers.join(", ")));
+    }
+    for dir in &data {
+        console.out(&format!("  all data in {}", stack.path(dir).display()));
+    }
+    if marked {
+        console.out(&format!("  the record that this node was an etcd member, {}", stack.path(Mark::PATH).display()));
+    }
+    if options.dry_run {
+        return Ok(Ended::Done);
+    }
+    if !options.confirmed {
+        match console.ask("Delete all of it? It cannot be undone.") {
+            Answer::Yes => {}
+            Answer::No => return Ok(Ended::WaitsForUser),
+            Answer::Nobody => {
+                console.note("Nothing was deleted. Without a terminal, say --yes-delete-all-data.");
+                return Ok(Ended::WaitsForUser);
+            }
+        }
+    }
+    if !containers.is_empty() {
+        Compose::find(stack.root()).await?.down().await?;
+    }
+    for dir in data {
+        stack.empty_folder(dir)?;
+    }
+    stack.remove_file(Mark::PATH)?;
+    stack.forget_loaded()?;
+    console.out("deleted");
+    Ok(Ended::Done)
+}

@@ -1,0 +1,57 @@
+//! `deploy`: from `.env` to a node that serves, in any order with the other nodes, again at any time.
+
+mod fingerprint;
+mod membership;
+mod preflight;
+mod ready;
+mod services;
+mod site;
+
+use std::time::Duration;
+
+use pgstack_containers::Up;
+use pgstack_diagnostics::Console;
+use pgstack_workdir::StackDir;
+
+use crate::{DeployError, Ended, settings};
+pub use ready::Summary;
+use site::Site;
+
+/// What the user asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
+pub struct Deploy {
+    /// Start keepalived, too.
+    pub vip: bool,
+    /// Do not ask whether a newly made `.env` is fine as it is.
+    pub yes: bool,
+    /// Show the plan, change nothing.
+    pub dry_run: bool,
+    /// Move etcd data of another cluster aside and join the one that serves.
+    pub wipe_etcd: bool,
+    /// How long to wait for the other nodes and the services, in all.
+    pub timeout: Duration,
+}
+
+/// Brings this node to where `.env` says it should be, and waits until it is there.
+pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) -> Result<Ended, DeployError> {
+    let _lock = if options.dry_run { None } else { Some(stack.lock()?) };
+    let env =
+        if options.dry_run { Some(stack.settings()?.env) } else { settings::ensure(stack, options.yes, console)? };
+    let Some(env) = env else { return Ok(Ended::WaitsForUser) };
+    let up = if options.vip { Up::WithVip } else { Up::WithoutVip };
+    let site = Site::open(stack, env, up, options, console).await?;
+    preflight::this_machine(&site)?;
+    if options.dry_run {
+        membership::show_plan(&site).await?;
+        return Ok(Ended::Done);
+    }
+    preflight::images(&site).await?;
+    let before = services::states(&site).await?;
+    site.stack.ensure_data_dirs()?;
+    membership::reach(&site).await?;
+    services::converge(&site, &before).await?;
+    let summary = ready::wait(&site).await?;
+    summary.print(console);
+    Ok(Ended::Done)
+}

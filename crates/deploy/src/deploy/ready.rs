@@ -1,0 +1,163 @@
+//! Waiting until this node serves, and saying how to connect.
+
+use pgstack_cluster_view::View;
+use pgstack_containers::{Service, Up};
+use pgstack_diagnostics::Console;
+use pgstack_patroni::pooler::{COMMAND, PoolerState};
+use pgstack_topology::{Node, NodeId, Vip, port};
+
+use super::site::Site;
+use crate::DeployError;
+
+/// How many lines of a failing service's log are shown.
+const LOG_LINES: usize = 8;
+
+/// Where the cluster stands at the end of a deploy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    leader: String,
+    streaming: Vec<String>,
+    vip: Vip,
+    vip_holder: Option<NodeId>,
+}
+
+impl Summary {
+    /// The last words of a deploy.
+    pub(super) fn print(&self, console: &dyn Console) {
+        let streaming = if self.streaming.is_empty() { "none yet".to_owned() } else { self.streaming.join(", ") };
+        let ip = self.vip.ip();
+        console.out(&format!("leader     {}", self.leader));
+        console.out(&format!("streaming  {streaming}"));
+        if let Some(holder) = self.vip_holder {
+            console.out(&format!("VIP        {ip} on node {holder}"));
+        }
+        for (what, port) in [("write", port::WRITE), ("read", port::READ), ("pooled", port::POOLER)] {
+            console.out(&format!("{what:<10} postgresql://postgres:<password>@{ip}:{port}/postgres"));
+        }
+    }
+}
+
+/// Waits for PostgreSQL, the pooler's role, HAProxy, PgBouncer and the VIP.
+pub(super) async fn wait(site: &Site<'_>) -> Result<Summary, DeployError> {
+    let view = postgres(site).await?;
+    pooler_role(site).await?;
+    proxies(site).await?;
+    let vip_holder = if site.up == Up::WithVip { Some(vip(site).await?) } else { None };
+    Ok(Summary {
+        leader: view.leader().map(|leader| leader.name.clone()).unwrap_or_default(),
+        streaming: view.streaming().map(|member| member.name.clone()).collect(),
+        vip: site.env.local.topology().vip(),
+        vip_holder,
+    })
+}
+
+async fn postgres(site: &Site<'_>) -> Result<View, DeployError> {
+    let me = site.env.local.me();
+    site.console.begin("PostgreSQL");
+    loop {
+        let view = site.observer.patroni_view(me).await;
+        let detail = match &view {
+            None => "Patroni on this node does not answer yet".to_owned(),
+            Some(view) => match standing(view, me) {
+                Ok(outcome) => {
+                    site.console.end(&outcome);
+                    return Ok(view.clone());
+                }
+                Err(detail) => detail,
+            },
+        };
+        site.console.progress(&detail);
+        if !site.pause().await {
+            return Err(not_ready(site, "PostgreSQL", detail, Service::Patroni).await);
+        }
+    }
+}
+
+/// How this node's PostgreSQL stands: at its goal, or why not yet.
+fn standing(view: &View, me: Node) -> Result<String, String> {
+    let name = me.patroni_name();
+    let Some(leader) = view.leader() else {
+        let states: Vec<String> =
+            view.members.iter().map(|member| format!("{} {}", member.name, member.state)).collect();
+        let states = if states.is_empty() { "no member yet".to_owned() } else { states.join(", ") };
+        return Err(format!("no leader yet ({states})"));
+    };
+    if leader.name == name {
+        return Ok("this node is the leader".to_owned());
+    }
+    match view.member(&name) {
+        Some(member) if member.state == "streaming" => Ok(format!("streaming from {}", leader.name)),
+        Some(member) => Err(format!("{} leads; this node: {}", leader.name, member.state)),
+        None => Err(format!("{} leads; this node is not registered yet", leader.name)),
+    }
+}
+
+/// The role lives in PostgreSQL, so the primary's node sets it up and the others receive it.
+async fn pooler_role(site: &Site<'_>) -> Result<(), DeployError> {
+    site.console.begin("the pooler's role");
+    loop {
+        let output = site.engine.exec(Service::Patroni.name(), None, &COMMAND).await?;
+        let detail = match (output.code, output.stdout.parse::<PoolerState>()) {
+            (0, Ok(PoolerState::Current)) => {
+                site.console.end("as it should be");
+                return Ok(());
+            }
+            (0, Ok(PoolerState::Repaired)) => {
+                site.console.end("set up");
+                return Ok(());
+            }
+            (0, Ok(PoolerState::Standby | PoolerState::Outdated)) => {
+                "not here yet; `deploy` on the leader's node sets it up".to_owned()
+            }
+            (0, Err(error)) => error.to_string(),
+            _ => output.stderr.trim().to_owned(),
+        };
+        site.console.progress(&detail);
+        if !site.pause().await {
+            return Err(DeployError::PoolerRole { detail });
+        }
+    }
+}
+
+async fn proxies(site: &Site<'_>) -> Result<(), DeployError> {
+    let me = site.env.local.me();
+    site.console.begin("HAProxy and PgBouncer");
+    loop {
+        let sees_primary = site.observer.haproxy_sees_primary(me).await;
+        let pooler = site.observer.speaks_postgres(me.ip().addr(), port::POOLER).await;
+        let (service, detail) = match (sees_primary, pooler) {
+            (Some(true), true) => {
+                site.console.end("the way to the primary is open");
+                return Ok(());
+            }
+            (None, _) => (Service::Haproxy, "HAProxy does not answer yet"),
+            (Some(false), _) => (Service::Haproxy, "HAProxy has not found the primary yet"),
+            (Some(true), false) => (Service::Pgbouncer, "PgBouncer does not answer yet"),
+        };
+        site.console.progress(detail);
+        if !site.pause().await {
+            return Err(not_ready(site, "HAProxy and PgBouncer", detail.to_owned(), service).await);
+        }
+    }
+}
+
+async fn vip(site: &Site<'_>) -> Result<NodeId, DeployError> {
+    let vip = site.env.local.topology().vip();
+    site.console.begin("the VIP");
+    loop {
+        if let Some(holder) = site.observer.vip_holder(vip).await {
+            site.console.end(&format!("{} is on node {holder}", vip.ip()));
+            return Ok(holder);
+        }
+        let detail = format!("nobody answers at {}", vip.ip());
+        site.console.progress(&detail);
+        if !site.pause().await {
+            return Err(not_ready(site, "the VIP", detail, Service::Keepalived).await);
+        }
+    }
+}
+
+async fn not_ready(site: &Site<'_>, what: &'static str, detail: String, service: Service) -> DeployError {
+    let log = site.engine.last_log_lines(service.name(), LOG_LINES).await.ok().filter(|lines| !lines.is_empty());
+    DeployError::NotReady { what, detail, seconds: site.timeout_seconds(), log: log.map(|lines| (service, lines)) }
+}

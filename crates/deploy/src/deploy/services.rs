@@ -1,0 +1,88 @@
+//! The containers: brought up, and told about files that changed under them.
+
+use std::collections::BTreeMap;
+
+use pgstack_containers::{ContainerState, Service};
+use pgstack_etcd::Start;
+use pgstack_workdir::{Change, Pending};
+
+use super::fingerprint;
+use super::site::Site;
+use crate::{DeployError, render};
+
+/// Every container that there is.
+pub(super) type States = BTreeMap<Service, ContainerState>;
+
+/// The generated files beside those on disk.
+pub(super) fn compare(site: &Site<'_>, start: &Start) -> Result<Vec<Pending>, DeployError> {
+    Ok(site.stack.compare(render(&site.env, start)?)?)
+}
+
+/// Writes what changed, and says so.
+pub(super) fn write(site: &Site<'_>, start: &Start) -> Result<Vec<Pending>, DeployError> {
+    let files = compare(site, start)?;
+    site.stack.write(&files)?;
+    for item in files.iter().filter(|item| item.change != Change::None) {
+        site.console.note(&format!("  wrote {}", item.file.path));
+    }
+    Ok(files)
+}
+
+/// Brings every container up. Returns how they are afterwards.
+pub(super) async fn up(site: &Site<'_>) -> Result<States, DeployError> {
+    site.compose.up(site.up).await?;
+    states(site).await
+}
+
+/// Brings this node to its final files and makes every service run with them.
+/// `before` is how they were before this deploy touched anything.
+pub(super) async fn converge(site: &Site<'_>, before: &States) -> Result<(), DeployError> {
+    site.console.begin("services");
+    let start = Start::settled(&site.desired);
+    write(site, &start)?;
+    let after = up(site).await?;
+    let mut loaded = site.stack.loaded()?;
+    let now = fingerprint::of_services(&site.env, &render(&site.env, &start)?);
+    let mut told = Vec::new();
+    for &service in site.services() {
+        let (name, print) = (service.name(), &now[service.name()]);
+        if loaded.get(name) == Some(print) {
+            continue;
+        }
+        let same = |state: &&ContainerState| after.get(&service).is_some_and(|after| is_same_run(state, after));
+        // a container that this deploy started has read these very files; an etcd of which nothing
+        // is known is left alone, because telling it means a restart
+        let known = service != Service::Etcd || loaded.contains_key(name);
+        if known && before.get(&service).as_ref().is_some_and(same) {
+            tell(site, service).await?;
+            told.push(name);
+        }
+        loaded.insert(name.to_owned(), print.clone());
+        site.stack.record_loaded(&loaded)?;
+    }
+    site.console.end(&if told.is_empty() { "up".to_owned() } else { format!("up; reloaded {}", told.join(", ")) });
+    Ok(())
+}
+
+/// A reload keeps every connection. etcd has none: it is restarted.
+async fn tell(site: &Site<'_>, service: Service) -> Result<(), DeployError> {
+    match service {
+        Service::Etcd => Ok(site.compose.restart(service).await?),
+        _ => Ok(site.engine.signal(service.name(), "HUP").await?),
+    }
+}
+
+fn is_same_run(left: &ContainerState, right: &ContainerState) -> bool {
+    left.id == right.id && left.started_at == right.started_at
+}
+
+/// How every container is at this moment.
+pub(super) async fn states(site: &Site<'_>) -> Result<States, DeployError> {
+    let mut states = BTreeMap::new();
+    for service in Service::ALL {
+        if let Some(state) = site.engine.inspect(service.name()).await? {
+            states.insert(service, state);
+        }
+    }
+    Ok(states)
+}

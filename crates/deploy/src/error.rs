@@ -1,0 +1,139 @@
+//! What can stop a use case.
+
+use std::io;
+use std::net::Ipv4Addr;
+
+use pgstack_config::RenderError;
+use pgstack_containers::{ContainersError, Service};
+use pgstack_diagnostics::Hint;
+use pgstack_etcd::client::ChangeError;
+use pgstack_etcd::{MarkError, Overdue, Refusal};
+use pgstack_workdir::{SettingsError, WorkdirError};
+
+/// What can stop a use case. Everything it had to leave undone is done by the next run.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// `.env` is missing or wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The stack directory.
+    #[error(transparent)]
+    Workdir(#[from] WorkdirError),
+    /// A template.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// The engine or Compose.
+    #[error(transparent)]
+    Containers(#[from] ContainersError),
+    /// etcd's membership may not be changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// etcd's membership could not be changed.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// Others did not come in time.
+    #[error(transparent)]
+    Overdue(#[from] Overdue),
+    /// The mark beside etcd's data is damaged.
+    #[error("cannot understand {path}")]
+    Mark {
+        /// Where it lies, relative to the stack directory.
+        path: &'static str,
+        /// What is wrong with it.
+        source: MarkError,
+    },
+    /// NODE_IP is not an address of this machine.
+    #[error("`NODE_IP` {address} is not an address of this machine, which has {held}")]
+    NotMyAddress {
+        /// The configured address.
+        address: Ipv4Addr,
+        /// What the kernel lists: `eth0 10.0.0.5, lo 127.0.0.1`.
+        held: String,
+    },
+    /// NODE_IP belongs to one of Docker's own networks.
+    #[error("`NODE_IP` {address} is the address of {interface}, a network inside this machine")]
+    DockerAddress {
+        /// The configured address.
+        address: Ipv4Addr,
+        /// `docker0` or `br-…`.
+        interface: String,
+    },
+    /// The interface for the VIP does not exist.
+    #[error("`KEEPALIVED_INTERFACE` {name} does not exist on this machine, which has {held}")]
+    NoInterface {
+        /// The configured name.
+        name: String,
+        /// What the kernel lists.
+        held: String,
+    },
+    /// Images are missing and could not be fetched.
+    #[error("image {image} ({service}) is missing on this machine: {detail}")]
+    NoImage {
+        /// The image.
+        image: String,
+        /// Who needs it.
+        service: Service,
+        /// What fetching it said.
+        detail: String,
+    },
+    /// A service did not become what it should in time.
+    #[error("after {seconds} s still waiting for {what}: {detail}")]
+    NotReady {
+        /// What was waited for.
+        what: &'static str,
+        /// How it stood at the end.
+        detail: String,
+        /// How long, in seconds.
+        seconds: u64,
+        /// The service whose log tells more, and its last lines.
+        log: Option<(Service, Vec<String>)>,
+    },
+    /// A statement for the pooler's role failed.
+    #[error("cannot set up the pooler's role in PostgreSQL: {detail}")]
+    PoolerRole {
+        /// psql's words.
+        detail: String,
+    },
+    /// The asynchronous runtime did not start.
+    #[error("cannot start")]
+    Runtime(#[source] io::Error),
+}
+
+impl Hint for DeployError {
+    fn hints(&self) -> Vec<String> {
+        let one = |hint: &str| vec![hint.to_owned()];
+        match self {
+            Self::Settings(error) => error.hints(),
+            Self::Workdir(error) => error.hints(),
+            Self::Containers(error) => error.hints(),
+            Self::Refused(refusal) => refusal.hints(),
+            Self::Change(error) => error.hints(),
+            Self::Overdue(overdue) => overdue.hints(),
+            Self::Mark { path, .. } => vec![format!(
+                "{path} says that this node has been an etcd member; put it back from a copy, or, when etcd runs on \
+                 this node, delete it: the next deploy writes it anew"
+            )],
+            Self::NotMyAddress { .. } => one("set NODE_ID and NODE_IP in .env to those of this machine"),
+            Self::DockerAddress { .. } => one(
+                "use the address under which the other machines reach this one; a Docker network's address (172.18.x) \
+                 would be registered and no replica could connect",
+            ),
+            Self::NoInterface { .. } => one("`ip -br addr` lists the interfaces; take the one that holds NODE_IP"),
+            Self::NoImage { .. } => {
+                one("build the images with images/build.sh, or copy them from a machine that has them: \
+                 docker save IMAGE | ssh NODE docker load")
+            }
+            Self::NotReady { log, .. } => match log {
+                None => one("run it again to go on waiting; nothing that was done is lost"),
+                Some((service, lines)) => {
+                    let mut hints =
+                        vec![format!("`docker logs {service}` says why; its last lines:\n  {}", lines.join("\n  "))];
+                    hints.push("run it again to go on; nothing that was done is lost".to_owned());
+                    hints
+                }
+            },
+            Self::PoolerRole { .. } => one("`docker exec patroni psql` on the leader's node shows the same error"),
+            Self::Render(_) | Self::Runtime(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+#!/bin/bash
+# May node {{ me.id() }} hold the VIP? Made by gen-keepalived from .env: edit .env, not this file.
+#
+# keepalived runs this every second: exit 0 means yes. By hand, with the reason:
+#   docker exec keepalived bash /config/check_haproxy.sh; echo $?
+#
+# Yes, if
+#   1. HAProxy answers on this node, and
+#   2. PgBouncer on this node speaks PostgreSQL (Docker accepts connections for it even when it is
+#      dead, so being accepted proves nothing), and
+#   3. HAProxy on this node sees a primary, or no other node's HAProxy sees one either: while
+#      PostgreSQL fails over nobody sees a primary, and the VIP must not go.
+# It takes less than 2 seconds, also where nothing answers at all.
+
+me={{ me.ip() }}
+peers=({% for peer in peers %}{{ peer.ip() }}{% if !loop.last %} {% endif %}{% endfor %})
+
+no() {
+    echo "node {{ me.id() }} may not hold the VIP: $*" >&2
+    exit 1
+}
+
+# HAProxy at address $1 within $2 seconds. 200: sees a primary; 503: sees none; 000: does not answer.
+# Neither a proxy nor a .curlrc may interfere.
+ask_haproxy() {
+    curl --disable --silent --noproxy '*' --max-time "$2" --output /dev/null \
+        --write-out '%{http_code}\n' "http://$1:{{ port::HAPROXY_STATS }}/primary"
+}
+
+# Asks whether TLS is spoken (SSLRequest). N and S are the two answers, E is that of a full pooler.
+ask_pooler() {
+    # shellcheck disable=SC2016 # the inner bash expands these
+    timeout 1 bash -c '
+        exec 3<>"/dev/tcp/$0/$1" && printf "\0\0\0\10\4\322\26\57" >&3 &&
+            IFS= read -r -N 1 answer <&3 && [[ $answer == [NSE] ]]
+    ' "$me" {{ port::POOLER }} 2>/dev/null
+}
+
+ask_pooler &
+pooler=$!
+here=$(ask_haproxy "$me" 1)
+wait "$pooler"
+pooler=$?
+
+case $here in
+200 | 503) ;;
+*) no "HAProxy does not answer on $me:{{ port::HAPROXY_STATS }}" ;;
+esac
+[ "$pooler" = 0 ] || no "PgBouncer does not answer on $me:{{ port::POOLER }}"
+[ "$here" = 503 ] || exit 0
+
+# All at once, so that unreachable ones do not add up, and done before keepalived's next round.
+others=$(
+    for peer in "${peers[@]}"; do ask_haproxy "$peer" 0.7 & done
+    wait
+)
+[[ $others != *200* ]] || no "HAProxy sees no primary here, but does on another node"

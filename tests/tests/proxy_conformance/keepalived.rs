@@ -1,0 +1,131 @@
+//! keepalived reads its configuration.
+
+use std::fmt::Write as _;
+
+use pgstack_config::escape::KeepalivedWord;
+use pgstack_keepalived::{CHECK_PATH, CONFIG_PATH, render};
+use pgstack_testing::example_node;
+use pgstack_tests::docker_or_skip;
+
+use crate::{
+    Container, KEEPALIVED, all_output, docker, docker_ok, golden, goldens, mount, samples, shared_folder, write,
+};
+
+/// A configuration with one instance per word, as it would stand behind `auth_pass`.
+fn many_instances(words: &[String]) -> String {
+    let mut config = String::from("global_defs {\n    router_id test\n}\n");
+    for (id, word) in (1..=255).zip(words) {
+        write!(
+            config,
+            "vrrp_instance i{id} {{\n state BACKUP\n interface eth0\n virtual_router_id {id}\n priority 100\n \
+             authentication {{\n auth_type PASS\n auth_pass {word}\n }}\n \
+             virtual_ipaddress {{\n 10.99.0.{id}/24\n }}\n}}\n"
+        )
+        .unwrap();
+    }
+    config
+}
+
+/// The passwords that keepalived holds after it has read `config`, in order; `None` where its own
+/// test finds fault.
+fn held(config: &str) -> Option<Vec<String>> {
+    let folder = shared_folder();
+    write(folder.path(), "keepalived.conf", config);
+    // it says what it has read right after the start; the heading behind the last one is waited for
+    let script = "keepalived -t -f /config/keepalived.conf >/dev/null 2>&1 || exit 3; \
+                  keepalived -n -l -D -d -f /config/keepalived.conf >/tmp/log 2>&1 & \
+                  for _ in $(seq 100); do grep -q 'Interfaces >-' /tmp/log && break; sleep 0.05; done; cat /tmp/log";
+    let log = docker(&[
+        "run",
+        "--rm",
+        "--cap-add=NET_ADMIN",
+        &mount(folder.path(), "/config"),
+        KEEPALIVED,
+        "bash",
+        "-c",
+        script,
+    ]);
+    if log.status.code() == Some(3) {
+        return None;
+    }
+    let log = all_output(&log);
+    assert!(log.contains("VRRP Topology >-"), "{log}");
+    Some(log.lines().filter_map(|line| Some(line.split_once("   Password = ")?.1.to_owned())).collect())
+}
+
+#[test]
+fn the_goldens_pass_keepaliveds_own_test_without_a_word() {
+    if !docker_or_skip(KEEPALIVED) {
+        return;
+    }
+    let folder = shared_folder();
+    let preempt = (1..=3).map(|id| ("three-nodes-preempt", id));
+    for (case, id) in goldens().into_iter().chain(preempt) {
+        write(folder.path(), &format!("{case}-{id}/keepalived.conf"), &golden(case, id, CONFIG_PATH));
+        write(folder.path(), &format!("{case}-{id}/check_haproxy.sh"), &golden(case, id, CHECK_PATH));
+    }
+    let script = "for f in /all/*; do ln -sfn $f /config; echo $f; keepalived --config-test -f /config/keepalived.conf || echo failed: $?; \
+                  bash -n /config/check_haproxy.sh; done";
+    let output = all_output(&docker(&["run", "--rm", &mount(folder.path(), "/all"), KEEPALIVED, "bash", "-c", script]));
+    assert_eq!(output.lines().count(), 12, "{output}");
+    assert!(output.lines().all(|line| line.starts_with("/all/")), "{output}");
+}
+
+#[test]
+fn keepalived_holds_every_password_that_is_allowed() {
+    if !docker_or_skip(KEEPALIVED) {
+        return;
+    }
+    let allowed = |word: &String| KeepalivedWord::new(word).is_ok();
+    let chars = (' '..='~').flat_map(|c| [format!("a{c}b"), format!("{c}"), format!("b{c}")]).filter(allowed);
+    let chars = chars.collect::<Vec<_>>();
+    for words in chars.chunks(200).map(<[_]>::to_vec).chain([samples(200, &"[ !#%-\\[\\]-~]{1,8}")]) {
+        let quoted = words.iter().map(|word| KeepalivedWord::new(word).unwrap().to_string()).collect::<Vec<_>>();
+        assert_eq!(held(&many_instances(&quoted)), Some(words));
+    }
+}
+
+#[test]
+fn what_is_refused_would_really_be_mangled() {
+    if !docker_or_skip(KEEPALIVED) {
+        return;
+    }
+    for word in ["a\"b", "a\\", "${_PWD}", "123456789"] {
+        assert!(KeepalivedWord::new(word).is_err(), "{word}");
+        assert_ne!(held(&many_instances(&[format!("\"{word}\"")])), Some(vec![word.to_owned()]), "{word}");
+    }
+}
+
+#[test]
+fn a_failed_check_gives_the_vip_away_even_where_the_folder_does_not_belong_to_root() {
+    if !docker_or_skip(KEEPALIVED) {
+        return;
+    }
+    let folder = shared_folder();
+    let config = render(&example_node(1, 3)).unwrap().get(CONFIG_PATH).unwrap().contents.clone();
+    write(folder.path(), "keepalived.conf", &config);
+    write(folder.path(), "check_haproxy.sh", "[ -e /tmp/healthy ]\n");
+    let mount = mount(folder.path(), "/config");
+    docker_ok(&["run", "--rm", &mount.replace(":ro", ""), KEEPALIVED, "chown", "-R", "1000:1000", "/config"]);
+    let caps =
+        ["--cap-add=NET_ADMIN", "--cap-add=NET_BROADCAST", "--cap-add=NET_RAW", "--security-opt=no-new-privileges"];
+    let command = [
+        &mount,
+        KEEPALIVED,
+        "bash",
+        "-c",
+        "ip addr add 192.168.0.152/24 dev eth0; touch /tmp/healthy; exec keepalived -n -l -f /config/keepalived.conf",
+    ];
+    let node = Container::start(&[&caps[..], &command].concat());
+
+    let has_vip = "ip -4 addr show eth0 | grep -q 192.168.0.161/24";
+    node.wait_for(has_vip);
+    node.exec_ok(&["rm", "/tmp/healthy"]);
+    node.wait_for(&format!("! {has_vip}"));
+    node.exec_ok(&["touch", "/tmp/healthy"]);
+    node.wait_for(has_vip);
+    // a new configuration is read without giving the VIP away in between
+    node.exec_ok(&["kill", "-HUP", "1"]);
+    let flickers = format!("for _ in $(seq 20); do {has_vip} || exit 1; sleep 0.05; done");
+    assert!(node.exec(&["bash", "-c", &flickers]).status.success(), "{}", node.logs());
+}

@@ -1,0 +1,170 @@
+//! Three nodes on a network of their own, where a script plays Patroni and PostgreSQL and the
+//! proxies are real.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use pgstack_env::NodeEnv;
+use pgstack_testing::example_node;
+use pgstack_topology::{NodeId, Topology, Vip};
+use tempfile::TempDir;
+
+use crate::{Container, HAPROXY, PYTHON, docker, docker_ok, mount, shared_folder, write};
+
+/// Patroni's answers follow from the word in /tmp/role; PostgreSQL says its node's name, then echoes.
+const FAKE: &str = r#"
+import http.server, socket, socketserver, threading
+name = socket.gethostname().encode() + b"\n"
+class Patroni(http.server.BaseHTTPRequestHandler):
+    def do_OPTIONS(self):
+        fit = self.path in {"primary": ["/primary"], "replica": ["/replica?lag=100MB"]}.get(open("/tmp/role").read().strip(), [])
+        self.send_response(200 if fit else 503)
+        self.end_headers()
+    def log_message(self, *_): pass
+class Postgres(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(name)
+        for line in self.rfile: self.wfile.write(line)
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = daemon_threads = True
+    request_queue_size = 128
+open("/tmp/role", "a").close()
+threading.Thread(target=Server(("", 5432), Postgres).serve_forever, daemon=True).start()
+http.server.ThreadingHTTPServer(("", 8008), Patroni).serve_forever()
+"#;
+
+/// Sends each line of its input to a port, and says what comes back.
+const CLIENT: &str = r#"
+import socket, sys
+try:
+    server = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)
+    answers = server.makefile("rb")
+    print(answers.readline().decode().strip() or "closed", flush=True)
+    for line in sys.stdin:
+        server.sendall(line.encode())
+        print(answers.readline().decode().strip() or "closed", flush=True)
+except OSError: print("closed", flush=True)
+"#;
+
+/// The network and the nodes on it, gone when dropped.
+pub(crate) struct Nodes {
+    // before the network, which goes when nobody is on it any more
+    machines: Vec<Container>,
+    pub(crate) envs: Vec<NodeEnv>,
+    _network: Network,
+}
+
+struct Network(String);
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        docker(&["network", "rm", &self.0]);
+    }
+}
+
+impl Nodes {
+    pub(crate) fn start() -> Self {
+        let name = format!("pgstack-test-{:?}", std::thread::current().id()).replace(['(', ')'], "-");
+        let name = format!("{name}{}", std::process::id());
+        docker_ok(&["network", "create", "--internal", &name]);
+        let network = Network(name);
+        let machine = |id: u8| {
+            let host = format!("--hostname=node{id}");
+            let on = format!("--network={}", network.0);
+            Container::start(&["--cap-add=NET_ADMIN", "--user=0", &host, &on, PYTHON, "python3", "-c", FAKE])
+        };
+        let machines = (1..=3).map(machine).collect::<Vec<_>>();
+        let address = |machine: &Container| {
+            let format = "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+            docker_ok(&["inspect", format, &machine.0]).trim().parse().unwrap()
+        };
+        let vip = Vip::new("192.0.2.1".parse().unwrap(), 24).unwrap();
+        let topology = Topology::new(machines.iter().map(address), vip).unwrap();
+        let env = |id: u8| {
+            let mut env = example_node(1, 3);
+            env.local = topology.clone().local(NodeId::new(id).unwrap()).unwrap();
+            env
+        };
+        Self { machines, envs: (1..=3).map(env).collect(), _network: network }
+    }
+
+    pub(crate) fn machine(&self, id: usize) -> &Container {
+        &self.machines[id - 1]
+    }
+
+    /// `primary`, `replica`, or anything else for neither.
+    pub(crate) fn set_role(&self, id: usize, role: &str) {
+        self.machine(id).exec_ok(&["sh", "-c", &format!("echo {role} >/tmp/role.new; mv /tmp/role.new /tmp/role")]);
+    }
+
+    /// Starts a container on the network of node `id`.
+    pub(crate) fn start_on(&self, id: usize, args: &[&str]) -> Container {
+        let on = format!("--network=container:{}", self.machine(id).0);
+        Container::start(&[&[on.as_str()], args].concat())
+    }
+
+    /// HAProxy of node `id` with what is rendered for it, as docker-compose.yaml runs it.
+    pub(crate) fn start_haproxy(&self, id: usize) -> (Container, TempDir) {
+        let folder = shared_folder();
+        for file in &pgstack_haproxy::render(&self.envs[id - 1]).unwrap() {
+            write(folder.path(), file.path, &file.contents);
+        }
+        let mount = mount(&folder.path().join("haproxy"), "/usr/local/etc/haproxy");
+        let hardened = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"];
+        let haproxy = self.start_on(id, &[&hardened[..], &[&mount, HAPROXY]].concat());
+        haproxy.wait_for("curl -fs http://127.0.0.1:8404/healthz");
+        (haproxy, folder)
+    }
+
+    /// Connects to `port` on node `id`.
+    pub(crate) fn connect(&self, id: usize, port: u16) -> Client {
+        Client::connect(self.machine(id), port)
+    }
+}
+
+/// A connection that stays open.
+pub(crate) struct Client {
+    process: Child,
+    input: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    /// What the server said first: the name of its node, or `closed`.
+    pub(crate) server: String,
+}
+
+impl Client {
+    fn connect(machine: &Container, port: u16) -> Self {
+        let mut process = Command::new("docker")
+            .args(["exec", "--interactive", &machine.0, "python3", "-c", CLIENT, &port.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (input, answers) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+        let mut client = Self { process, input, answers, server: String::new() };
+        client.server = client.answer();
+        client
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    }
+
+    /// What comes back for `line`: the same, or `closed`.
+    pub(crate) fn echo(&mut self, line: &str) -> String {
+        // a client that has ended says nothing more
+        if writeln!(self.input, "{line}").is_err() {
+            return "closed".to_owned();
+        }
+        self.answer()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // it may have ended by itself
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
