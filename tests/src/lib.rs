@@ -1,5 +1,7 @@
 //! Shared by the tests of the whole stack.
 
+pub mod cluster;
+
 use std::process::{Command, Stdio};
 
 /// Whether `image` can be used here. Where it cannot, the test says so loudly and passes, unless

@@ -1,7 +1,7 @@
 //! etcd membership: what a member's file says, what must happen next, and who carries it out.
 //!
 //! `deploy` goes round this loop until the plan is empty:
-//! 1. [`data_dir::inspect`] and `client::observe` make an [`Observed`];
+//! 1. `client::ask_all`, then [`data_dir::inspect`], make an [`Observed`];
 //! 2. [`plan`] is pure and says what to do, or refuses;
 //! 3. the steps are carried out in order (a [`Step::Change`] with `client::execute`; a
 //!    [`Step::Await`] is a short pause). Then everything is observed and planned again;

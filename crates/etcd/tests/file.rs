@@ -1,7 +1,8 @@
 //! etcd.yml: what it says, for every way to start.
 
 use pgstack_config::Access;
-use pgstack_env::{EtcdState, NodeEnv};
+use pgstack_env::EtcdState::{self, Existing, New};
+use pgstack_env::NodeEnv;
 use pgstack_etcd::{Desired, PATH, Start, render, runtime_settings};
 use pgstack_testing::{example_node, strategy};
 use proptest::prelude::*;
@@ -64,7 +65,6 @@ fn the_manual_procedure_starts_in_any_order() {
         let list = if start.initial_cluster == full { "full".to_owned() } else { start.initial_cluster };
         (start.state, list)
     };
-    use EtcdState::{Existing, New};
     assert_eq!(start(1, 3, Some(New), None, false), (New, "full".to_owned()));
     assert_eq!(start(1, 3, None, None, false), (New, "full".to_owned()));
     // the seed says `existing` on nodes 2 and 3

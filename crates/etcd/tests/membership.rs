@@ -81,7 +81,7 @@ fn live_and_recover(size: usize, formed: usize, foreign: bool, events: &[Event])
 }
 
 proptest! {
-    #![proptest_config(histories(6_000))]
+    #![proptest_config(histories(5_200))]
 
     #[test]
     fn from_nothing_every_history_with_a_majority_of_the_data_ends_at_the_goal(

@@ -96,7 +96,7 @@ impl StackDir {
     pub fn record_loaded(&self, loaded: &BTreeMap<String, String>) -> Result<(), WorkdirError> {
         let text = serde_json::to_string_pretty(loaded)
             .map_err(|source| WorkdirError::Record { path: self.path(LOADED), source })?;
-        self.write_file(LOADED, &(text + "\n"), Access::World)
+        self.write_file(LOADED, &(text + "\n"), Access::Root)
     }
 
     /// Forgets what the services run with.

@@ -40,6 +40,34 @@ impl Net {
     }
 }
 
+/// Why a round ended early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Refusal(Refusal),
+    Change(ChangeError),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refusal(refusal) => refusal.fmt(f),
+            Self::Change(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
+    }
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        Self::Change(error)
+    }
+}
+
 pub(crate) struct Site {
     pub(crate) desired: Desired,
     pub(crate) mark: Option<Mark>,
@@ -57,7 +85,7 @@ impl Drop for Site {
 }
 
 impl Site {
-    pub(crate) fn new(etcd: &Path, folder: &Path, net: Net, node: u8, size: u8) -> Self {
+    pub(crate) fn new(etcd: &Path, folder: &Path, net: Net, node: u8, nodes: u8) -> Self {
         let folder = folder.join(format!("n{node}"));
         std::fs::create_dir_all(folder.join("data")).expect("a folder");
         let mut site = Self {
@@ -69,7 +97,7 @@ impl Site {
             folder,
             child: None,
         };
-        site.resize(size);
+        site.resize(nodes);
         site
     }
 
@@ -140,14 +168,14 @@ impl Site {
     }
 
     /// One round of `deploy`.
-    pub(crate) async fn round(&mut self) -> Result<Plan, Refusal> {
+    pub(crate) async fn round(&mut self) -> Result<Plan, Failure> {
         let observed = self.observe().await;
         let plan = plan(&self.desired, &observed)?;
         for step in &plan.steps {
             match step {
                 Step::Stop { .. } => self.stop(),
                 Step::MoveDataAside { .. } => {
-                    let aside = (0..).map(|n| self.folder.join(format!("aside-{n}"))).find(|path| !path.exists());
+                    let aside = (0..99).map(|n| self.folder.join(format!("aside-{n}"))).find(|path| !path.exists());
                     std::fs::rename(self.folder.join("data"), aside.expect("a name")).expect("moved");
                 }
                 Step::Start(start) => {
@@ -161,7 +189,7 @@ impl Site {
                     match execute(change, &self.desired, &observed, TIMEOUTS, short, &mut |_| {}).await {
                         // the 5 s rule: the next round tries again
                         Ok(_) | Err(ChangeError::Refused { .. }) => {}
-                        Err(error) => panic!("{error}"),
+                        Err(error @ ChangeError::NoEndpoint { .. }) => return Err(error.into()),
                     }
                 }
                 Step::Await(_) => tokio::time::sleep(PAUSE).await,
@@ -191,7 +219,7 @@ pub(crate) async fn deploy(sites: &mut [&mut Site]) {
             match site.round().await {
                 Ok(plan) if plan.is_done() => {}
                 Ok(plan) => open.push(format!("node {}:\n{plan}{}", site.node, site.log())),
-                Err(refusal) => panic!("node {}: {refusal}", site.node),
+                Err(failure) => open.push(format!("node {}: {failure}", site.node)),
             }
         }
         if open.is_empty() {

@@ -1,7 +1,5 @@
 //! check_haproxy.sh beside HAProxy and PgBouncer that are alive, dead or silent.
 
-use std::fs;
-
 use pgstack_keepalived::CHECK_PATH;
 use pgstack_tests::docker_or_skip;
 
@@ -43,7 +41,6 @@ fn a_node_holds_the_vip_only_while_it_can_serve_clients() {
         "pgbouncer.ini",
         "[databases]\n* = host=127.0.0.1\n[pgbouncer]\nlisten_addr = 0.0.0.0\nlisten_port = 6432\nunix_socket_dir =\n",
     );
-    assert!(fs::metadata(folder.path().join(CHECK_PATH)).is_ok());
     let config = mount(&folder.path().join("keepalived"), "/config");
     let keepalived = nodes.start_on(1, &["--user=0", &config, KEEPALIVED, "sleep", "infinity"]);
     let pooler = nodes.start_on(1, &[&mount(folder.path(), "/etc/pgbouncer"), PGBOUNCER]);
@@ -64,8 +61,9 @@ fn a_node_holds_the_vip_only_while_it_can_serve_clients() {
     assert_yes(&keepalived, "HAProxy is back");
 
     // What node 1 sends to node 3 goes nowhere, as if a switch dropped it.
-    let node3 = nodes.envs[2].local.me().ip().to_string();
-    let nowhere = ["ip", "neigh", "replace", &node3, "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "permanent"];
+    let unreachable = nodes.envs[2].local.me().ip().to_string();
+    let nowhere =
+        ["ip", "neigh", "replace", &unreachable, "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "permanent"];
     nodes.machine(1).exec_ok(&nowhere);
     haproxy1.wait_for("! curl -fs http://127.0.0.1:8404/primary");
     assert_no(&keepalived, "no primary here, but does on another node");

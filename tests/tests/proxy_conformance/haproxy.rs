@@ -126,7 +126,7 @@ fn it_starts_where_few_open_files_are_allowed() {
 fn wait_for_server(nodes: &Nodes, port: u16, wanted: &[&str]) {
     let mut server = String::new();
     for _ in 0..50 {
-        server = nodes.connect(1, port).server.clone();
+        server.clone_from(&nodes.connect(1, port).server);
         if wanted.contains(&server.as_str()) {
             return;
         }
@@ -149,7 +149,7 @@ fn connections_go_where_they_belong_and_survive_a_reload() {
     wait_for_server(&nodes, 5000, &["node2"]);
     let readers = (0..4).map(|_| nodes.connect(1, 5001)).collect::<Vec<_>>();
     let mut readers = readers.iter().map(|client| client.server.as_str()).collect::<Vec<_>>();
-    readers.sort();
+    readers.sort_unstable();
     assert_eq!(readers, ["node1", "node1", "node3", "node3"], "least connections first, the primary never");
 
     // Every connection made in the middle of a reload ends at the primary or not at all.

@@ -36,6 +36,7 @@ enum Data {
     Foreign,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "they vary independently")]
 #[derive(Debug)]
 struct Machine {
     powered: bool,

@@ -1,0 +1,198 @@
+//! The cluster that end-to-end tests share: real machines, real engines, the real `deploy`.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pgstack_cluster_view::Observer;
+use pgstack_diagnostics::{Answer, Console};
+use pgstack_lab::{DeployOrder, Lab, LabError, Machine, Up};
+use tokio::runtime::Runtime;
+
+use crate::docker_or_skip;
+
+/// What the passwords of the shared cluster look like: everything that some format could trip over.
+pub const HOSTILE: &str = r#"p'a"s\s$w{o}r#d !%@:"#;
+
+/// Passes what a lab tells on to the test's output.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling;
+
+impl Console for Telling {
+    fn out(&self, line: &str) {
+        self.note(line);
+    }
+
+    #[expect(clippy::print_stderr, reason = "shown when the test fails")]
+    fn note(&self, line: &str) {
+        eprintln!("{line}");
+    }
+
+    fn warn(&self, line: &str) {
+        self.note(line);
+    }
+
+    fn begin(&self, step: &str) {
+        self.note(step);
+    }
+
+    fn progress(&self, _detail: &str) {}
+
+    fn end(&self, _outcome: &str) {}
+
+    fn ask(&self, _question: &str) -> Answer {
+        Answer::Nobody
+    }
+}
+
+/// One test at a time; `true` once this run has made its machines.
+static MADE: Mutex<bool> = Mutex::new(false);
+
+/// Hands the shared lab of this test binary to `test`, deployed and serving. The first test makes
+/// it; whatever state a test leaves behind, the next one begins with a cluster that serves.
+///
+/// # Panics
+/// When the cluster cannot be made, or the test fails.
+pub fn with_cluster(name: &str, nodes: u8, test: impl AsyncFnOnce(&Lab)) {
+    with_machines(name, nodes, async |lab| {
+        serving(lab).await;
+        test(lab).await;
+    });
+}
+
+/// The same without a deploy: the test may find anything on the machines.
+///
+/// # Panics
+/// When the machines cannot be made, or the test fails.
+pub fn with_machines(name: &str, nodes: u8, test: impl AsyncFnOnce(&Lab)) {
+    if !docker_or_skip("patroni-stack/machine:13") {
+        return;
+    }
+    let mut made = lock();
+    let runtime = Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let lab = Lab::open(name).await.expect("a lab");
+        if !*made {
+            lab.down().await.expect("what an earlier run left is removed");
+            lab.prepare(&up(nodes), &Telling).await.expect("machines");
+            *made = true;
+        }
+        test(&lab).await;
+    });
+}
+
+/// A failed test poisons nothing: the next one brings the cluster back into order.
+fn lock() -> MutexGuard<'static, bool> {
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Machines with hostile passwords.
+pub fn up(nodes: u8) -> Up {
+    let secret = |key: &str| (key.to_owned(), format!("{HOSTILE}{key}"));
+    let settings = ["POSTGRES_SUPERUSER_PASSWORD", "POSTGRES_REPLICATION_PASSWORD", "POSTGRESQL_PASSWORD"];
+    Up { nodes, binaries: binaries(), settings: settings.map(secret).to_vec() }
+}
+
+/// Where this build's binaries lie.
+fn binaries() -> PathBuf {
+    let test = std::env::current_exe().expect("this test's place");
+    let folder = test.ancestors().find(|dir| dir.join("deploy").is_file() && dir.join("bootstrap").is_file());
+    folder.expect("the binaries: cargo build --bins").to_owned()
+}
+
+/// Everything on, nothing cut off, everything deployed, every node streaming, rows go through.
+///
+/// # Panics
+/// When that is not so in time.
+pub async fn serving(lab: &Lab) {
+    for machine in lab.machines().await.expect("machines") {
+        if !machine.is_running() {
+            machine.power_on().await.expect("switched on");
+        }
+    }
+    lab.heal().await.expect("healed");
+    lab.deploy(&DeployOrder::AtOnce, &Telling).await.expect("deployed");
+    all_streaming(lab).await;
+    lab.verify(Duration::from_secs(30)).await.expect("rows through every port");
+}
+
+/// Waits until one member leads and all others stream.
+///
+/// # Panics
+/// When they do not within two minutes.
+pub async fn all_streaming(lab: &Lab) {
+    let machines = lab.machines().await.expect("machines");
+    let observer = Observer::new();
+    eventually("every member leads or streams", Duration::from_secs(120), async || {
+        let view = observer.patroni_view_at(machines[0].address()).await?;
+        view.leader()?;
+        (view.streaming().count() == machines.len() - 1).then_some(())
+    })
+    .await;
+}
+
+/// Looks again and again until there is something; `what` is what is waited for.
+///
+/// # Panics
+/// When there is nothing within `limit`.
+pub async fn eventually<T>(what: &str, limit: Duration, look: impl AsyncFn() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(began.elapsed() < limit, "after {limit:?} still not so: {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The machine whose PostgreSQL leads.
+///
+/// # Panics
+/// When nobody leads.
+pub async fn leader(lab: &Lab) -> Machine {
+    let machines = lab.machines().await.expect("machines");
+    let observer = Observer::new();
+    eventually("somebody leads", Duration::from_secs(60), async || {
+        for machine in machines.iter().filter(|machine| machine.is_running()) {
+            if let Some(view) = observer.patroni_view_at(machine.address()).await {
+                let name = view.leader()?.name.clone();
+                return machines.iter().find(|machine| name == format!("patroni{}", machine.id())).cloned();
+            }
+        }
+        None
+    })
+    .await
+}
+
+/// The machine that holds the VIP.
+///
+/// # Panics
+/// When nobody does.
+pub async fn vip_holder(lab: &Lab) -> Machine {
+    let vip = lab.vip().await.expect("a VIP");
+    let machines = lab.machines().await.expect("machines");
+    let observer = Observer::new();
+    eventually("somebody holds the VIP", Duration::from_secs(60), async || {
+        let holder = observer.vip_holder_at(vip).await?;
+        machines.iter().find(|machine| machine.id() == holder.get()).cloned()
+    })
+    .await
+}
+
+/// Tries a statement until it works.
+///
+/// # Panics
+/// When it does not within `limit`.
+pub async fn until_it_works(lab: &Lab, port: u16, sql: &str, limit: Duration) -> Option<String> {
+    let endpoint = lab.endpoint(port).await.expect("an endpoint");
+    let last: Mutex<Option<LabError>> = Mutex::new(None);
+    let attempt = async || match endpoint.query(sql, Duration::from_secs(2)).await {
+        Ok(answer) => Some(answer),
+        Err(error) => {
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            None
+        }
+    };
+    eventually(&format!("{sql} on port {port}"), limit, attempt).await
+}

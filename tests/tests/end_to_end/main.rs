@@ -1,0 +1,9 @@
+//! A cluster of three virtual machines with hostile passwords, shared by all tests, one at a time.
+#![expect(clippy::print_stderr, reason = "a random test tells its seed")]
+
+mod faults;
+mod operator;
+mod orders;
+
+/// The name of the shared lab.
+const LAB: &str = "e2e";

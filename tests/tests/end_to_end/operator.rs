@@ -1,0 +1,177 @@
+//! What an operator and an application see of a healthy cluster.
+
+use std::time::{Duration, Instant};
+
+use pgstack_lab::{Endpoint, Machine, STACK};
+use pgstack_tests::cluster::{HOSTILE, eventually, leader, until_it_works, vip_holder, with_cluster};
+
+use crate::LAB;
+
+/// Container ids, start times and the times of every file: what a deploy without changes leaves alone.
+async fn footprint(machine: &Machine) -> String {
+    let containers = "docker inspect --format '{{.Name}} {{.Id}} {{.State.StartedAt}} {{.RestartCount}}' \
+                      etcd patroni haproxy pgbouncer keepalived";
+    let files = format!(
+        "cd {STACK}; find . -path ./data/etcd -prune -o -path ./data/pg -prune -o -type f -printf '%p %i %T@\\n' | sort"
+    );
+    let processes = "docker exec haproxy cat /proc/1/stat | cut -d' ' -f22";
+    format!(
+        "{}{}{}",
+        machine.sh(containers).await.expect("containers"),
+        machine.sh(&files).await.expect("files"),
+        machine.sh(processes).await.expect("haproxy")
+    )
+}
+
+#[test]
+fn a_deploy_with_nothing_to_change_changes_nothing_within_three_seconds() {
+    with_cluster(LAB, 3, async |lab| {
+        for machine in lab.machines().await.expect("machines") {
+            let before = footprint(&machine).await;
+            let began = Instant::now();
+            let output = machine.run(&[&format!("{STACK}/deploy.sh")]).await.expect("run");
+            let took = began.elapsed();
+            assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+            assert!(took < Duration::from_secs(3), "took {took:?}");
+            assert_eq!(footprint(&machine).await, before, "node {}", machine.id());
+            assert!(output.stdout.contains("leader") && output.stdout.contains(":6432/postgres"), "{}", output.stdout);
+            let shown = output.stdout + &output.stderr;
+            assert!(!shown.contains(HOSTILE), "no secret in what deploy says");
+        }
+    });
+}
+
+#[test]
+fn a_role_made_with_sql_logs_in_through_the_pooler() {
+    with_cluster(LAB, 3, async |lab| {
+        let create =
+            format!("DROP ROLE IF EXISTS app; CREATE ROLE app LOGIN PASSWORD '{}'", HOSTILE.replace('\'', "''"));
+        until_it_works(lab, 5000, &create, Duration::from_secs(20)).await;
+        let superuser = lab.endpoint(6432).await.expect("an endpoint");
+        let app = Endpoint { user: "app".to_owned(), password: HOSTILE.to_owned(), ..superuser.clone() };
+        let limit = Duration::from_secs(5);
+        assert_eq!(app.query("SELECT current_user", limit).await.expect("logged in").as_deref(), Some("app"));
+        let stranger = Endpoint { password: "wrong".to_owned(), ..app };
+        assert!(stranger.query("SELECT 1", limit).await.is_err(), "a wrong password is refused");
+        assert_eq!(
+            superuser.query("SELECT current_user", limit).await.expect("logged in").as_deref(),
+            Some("postgres")
+        );
+    });
+}
+
+#[test]
+fn the_seeds_own_commands_work_as_written() {
+    with_cluster(LAB, 3, async |lab| {
+        let machines = lab.machines().await.expect("machines");
+        let (first, endpoints) = (&machines[0], addresses(&machines, ":2379"));
+        let list = first.sh("docker exec patroni patronictl -c /config/patroni.yml list").await.expect("list");
+        assert!(list.contains("Leader") && list.matches("streaming").count() == 2, "{list}");
+        first.sh("docker exec etcd etcdctl endpoint health").await.expect("healthy");
+        let members =
+            format!("docker exec etcd etcdctl --endpoints={endpoints} get /service/pg-cluster/members/ --prefix");
+        let members = first.sh(&members).await.expect("members");
+        for machine in &machines {
+            assert!(
+                members.contains(&format!("\"conn_url\":\"postgres://{}:5432/postgres\"", machine.address())),
+                "{members}"
+            );
+            assert!(
+                members.contains(&format!("\"api_url\":\"http://{}:8008/patroni\"", machine.address())),
+                "{members}"
+            );
+        }
+        let before = footprint(first).await;
+        let up = format!("cd {STACK} && docker compose up -d && docker compose --profile with-vip up -d");
+        first.sh(&up).await.expect("up");
+        assert_eq!(footprint(first).await, before, "everything runs already");
+        let env = first.sh("docker exec patroni env").await.expect("env");
+        assert!(env.contains(&format!("PATRONI_POSTGRESQL_CONNECT_ADDRESS={}:5432", first.address())), "{env}");
+        let code = "curl -s -o /dev/null -w '%{http_code}' http://";
+        let leads = first.sh(&format!("{code}{}:8008/leader", leader(lab).await.address())).await.expect("asked");
+        assert_eq!(leads, "200");
+        let stats = first.sh(&format!("{code}{}:8404/stats", first.address())).await.expect("asked");
+        assert_eq!(stats, "401", "the statistics want a password");
+        let patch = format!("{code}{}:8008/config -X PATCH -d '{{\"ttl\": 31}}'", first.address());
+        assert_eq!(first.sh(&patch).await.expect("asked"), "401", "nobody changes Patroni without a password");
+    });
+}
+
+fn addresses(machines: &[Machine], suffix: &str) -> String {
+    machines.iter().map(|machine| format!("{}{suffix}", machine.address())).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn a_changed_setting_reaches_haproxy_without_cutting_a_connection() {
+    with_cluster(LAB, 3, async |lab| {
+        let holder = vip_holder(lab).await;
+        let before =
+            holder.sh("docker inspect --format '{{.Id}} {{.State.StartedAt}}' haproxy").await.expect("haproxy");
+        let client =
+            lab.endpoint(5000).await.expect("an endpoint").connect(Duration::from_secs(5)).await.expect("connected");
+        let change = format!(
+            "cd {STACK} && sed -i '/^HAPROXY_STATS_PASSWORD=/d' .env && echo 'HAPROXY_STATS_PASSWORD=chosen-1' >> .env"
+        );
+        holder.sh(&change).await.expect("changed");
+        let output = holder.run(&[&format!("{STACK}/deploy")]).await.expect("run");
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert!(output.stderr.contains("reloaded haproxy"), "{}", output.stderr);
+        let asked = "curl -s -o /dev/null -w '%{http_code}' -u admin:chosen-1 http://127.0.0.1:8404/stats";
+        eventually("the new password counts", Duration::from_secs(5), async || {
+            (holder.sh(asked).await.ok()? == "200").then_some(())
+        })
+        .await;
+        let answer = client.simple_query("SELECT 1").await;
+        assert!(answer.is_ok(), "the connection from before the reload lives: {answer:?}");
+        let after = holder.sh("docker inspect --format '{{.Id}} {{.State.StartedAt}}' haproxy").await.expect("haproxy");
+        assert_eq!(after, before);
+        // by hand, as the seed says: generate, then HUP
+        let by_hand = format!(
+            "cd {STACK} && sed -i '/^HAPROXY_STATS_PASSWORD=/d' .env && echo 'HAPROXY_STATS_PASSWORD=chosen-2' >> .env && \
+             ./scripts/gen-haproxy.sh && docker compose exec -T haproxy kill -HUP 1"
+        );
+        holder.sh(&by_hand).await.expect("by hand");
+        let asked = asked.replace("chosen-1", "chosen-2");
+        eventually("the newer password counts", Duration::from_secs(5), async || {
+            (holder.sh(&asked).await.ok()? == "200").then_some(())
+        })
+        .await;
+    });
+}
+
+#[test]
+fn no_secret_shows_in_docker_inspect_arguments_or_logs() {
+    with_cluster(LAB, 3, async |lab| {
+        for machine in lab.machines().await.expect("machines") {
+            let shown = machine
+                .sh("docker inspect etcd patroni haproxy pgbouncer keepalived; ps axww -o args; \
+                     for c in etcd patroni haproxy pgbouncer keepalived; do docker logs $c 2>&1; done")
+                .await
+                .expect("shown");
+            // JSON and logs may escape quotes, so parts are looked for that no escaping touches
+            for secret in ["w{o}r#d !%@:", "chosen-"] {
+                assert!(!shown.contains(secret), "{secret} on node {}", machine.id());
+            }
+            let open = format!(
+                "cd {STACK} && grep -rlF 'w{{o}}r' . --exclude-dir=data | xargs -r stat -c '%a %n' | grep -v '0 ' || true"
+            );
+            assert_eq!(machine.sh(&open).await.expect("modes"), "", "files with secrets are closed to others");
+        }
+    });
+}
+
+#[test]
+fn clean_deletes_nothing_without_its_flag() {
+    with_cluster(LAB, 3, async |lab| {
+        let machine = &lab.machines().await.expect("machines")[2];
+        let before = footprint(machine).await;
+        let output = machine.run(&[&format!("{STACK}/clean.sh")]).await.expect("run");
+        assert_eq!(output.code, 1, "{}", output.stdout);
+        assert!(
+            output.stdout.contains("data/pg") && output.stderr.contains("--yes-delete-all-data"),
+            "{}",
+            output.stdout
+        );
+        assert_eq!(footprint(machine).await, before);
+    });
+}
