@@ -83,8 +83,7 @@ fn every_source_file_says_what_it_is_and_stays_short() {
 #[test]
 fn the_generators_link_no_runtime_and_no_grpc() {
     for generator in ["gen-haproxy", "gen-keepalived", "gen-patroni", "gen-pgbouncer"] {
-        let tree =
-            cargo(&["tree", "--package", generator, "--edges=normal", "--prefix=none", "--locked", "--offline"]);
+        let tree = cargo(&["tree", "--package", generator, "--edges=normal", "--prefix=none", "--locked", "--offline"]);
         let linked: Vec<String> = tree
             .lines()
             .filter(|line| ["tokio", "tonic", "bollard", "etcd-client"].contains(&line.split(' ').next().unwrap_or("")))

@@ -10,7 +10,8 @@ fn main() -> ExitCode {
     run(|terminal: &Terminal| {
         let env = stack.locate()?.settings()?.env;
         terminal.out(&format!("ETCD_INITIAL_CLUSTER={}", env.local.topology().etcd_initial_cluster()));
-        terminal.out("# for the new node's .env, together with ETCD_INITIAL_CLUSTER_STATE=existing; deploy needs neither");
+        terminal
+            .out("# for the new node's .env, together with ETCD_INITIAL_CLUSTER_STATE=existing; deploy needs neither");
         Ok(Outcome::Done)
     })
 }

@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pgstack_cli::generate("gen-haproxy", "Writes haproxy/haproxy.cfg from .env", |context| Ok(pgstack_haproxy::render(&context.env)?))
+    pgstack_cli::generate("gen-haproxy", "Writes haproxy/haproxy.cfg from .env", |context| {
+        Ok(pgstack_haproxy::render(&context.env)?)
+    })
 }

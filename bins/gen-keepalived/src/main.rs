@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pgstack_cli::generate("gen-keepalived", "Writes keepalived/keepalived.conf and check_haproxy.sh from .env", |context| Ok(pgstack_keepalived::render(&context.env)?))
+    pgstack_cli::generate(
+        "gen-keepalived",
+        "Writes keepalived/keepalived.conf and check_haproxy.sh from .env",
+        |context| Ok(pgstack_keepalived::render(&context.env)?),
+    )
 }

@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pgstack_cli::generate("gen-patroni", "Writes patroni/patroni.yml, patroni.env and pooler.sql from .env", |context| Ok(pgstack_patroni::render(&context.env)?))
+    pgstack_cli::generate(
+        "gen-patroni",
+        "Writes patroni/patroni.yml, patroni.env and pooler.sql from .env",
+        |context| Ok(pgstack_patroni::render(&context.env)?),
+    )
 }

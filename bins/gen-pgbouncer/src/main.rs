@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pgstack_cli::generate("gen-pgbouncer", "Writes pgbouncer/pgbouncer.ini and userlist.txt from .env", |context| Ok(pgstack_pgbouncer::render(&context.env)?))
+    pgstack_cli::generate("gen-pgbouncer", "Writes pgbouncer/pgbouncer.ini and userlist.txt from .env", |context| {
+        Ok(pgstack_pgbouncer::render(&context.env)?)
+    })
 }

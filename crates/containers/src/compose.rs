@@ -9,6 +9,8 @@ use crate::{ContainersError, Service};
 
 /// The profile that keepalived belongs to.
 const VIP_PROFILE: &str = "with-vip";
+/// The project's name, as the Compose file says it; a variable in `.env` would beat that.
+const PROJECT: &str = "patroni-stack";
 /// Variables that would make Compose read another file or use another name.
 const FOREIGN: [&str; 6] = [
     "COMPOSE_FILE",
@@ -94,7 +96,12 @@ impl Compose {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("docker");
-        command.arg("compose").args(arguments).current_dir(&self.root).stdin(Stdio::null()).kill_on_drop(true);
+        command
+            .args(["compose", "--project-name", PROJECT])
+            .args(arguments)
+            .current_dir(&self.root)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         for name in FOREIGN {
             command.env_remove(name);
         }

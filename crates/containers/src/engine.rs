@@ -145,7 +145,20 @@ impl Engine {
         Ok(code)
     }
 
-    /// Sends a signal (`HUP`) to a container's first process.
+    /// Makes a service read its configuration again. The signal goes through a command inside the
+    /// container: after a signal from the engine itself, Docker takes the container for stopped by
+    /// hand and starts it neither after a crash nor after a reboot.
+    pub async fn reload(&self, name: &str) -> Result<(), ContainersError> {
+        let output = self.exec(name, None, &["kill", "-HUP", "1"]).await?;
+        if output.code == 0 {
+            return Ok(());
+        }
+        let source = output.stderr.trim().to_owned().into();
+        Err(ContainersError::Engine { what: format!("reload {name}"), source })
+    }
+
+    /// Sends a signal (`KILL`) to a container's first process, which Docker then takes for stopped
+    /// by hand.
     pub async fn signal(&self, name: &str, signal: &str) -> Result<(), ContainersError> {
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
         let sent = self.docker.kill_container(name, Some(options)).await;

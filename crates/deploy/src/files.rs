@@ -30,7 +30,8 @@ pub fn compose_files(stack: &StackDir, env: &NodeEnv) -> Result<ConfigSet, Deplo
 
 /// How etcd starts when nobody asks the other nodes.
 pub(crate) fn start_without_asking(stack: &StackDir, env: &NodeEnv) -> Result<Start, WorkdirError> {
-    let has_data = data_dir::inspect(&stack.path(ETCD_DATA)) != DataDir::Empty;
-    let joined = has_data || stack.read(Mark::PATH)?.is_some();
+    let data = data_dir::inspect(&stack.path(ETCD_DATA));
+    let may_have_data = matches!(data, DataDir::Initialised { .. } | DataDir::Unknown { .. });
+    let joined = may_have_data || stack.read(Mark::PATH)?.is_some();
     Ok(Start::for_manual_procedure(env, joined))
 }

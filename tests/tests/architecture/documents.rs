@@ -121,7 +121,8 @@ fn every_relative_link_leads_somewhere() {
                 problems.push(format!("{path}: {link}"));
                 continue;
             }
-            let there = if file.is_empty() { text.clone() } else { std::fs::read_to_string(target).unwrap_or_default() };
+            let there =
+                if file.is_empty() { text.clone() } else { std::fs::read_to_string(target).unwrap_or_default() };
             if !anchor.is_empty() && !anchors(&there).contains(anchor) {
                 problems.push(format!("{path}: {link} (no such heading)"));
             }

@@ -77,8 +77,10 @@ fn the_crates_and_their_edges_are_those_of_the_code_map() {
             .filter(|(to, only_tests)| !(*only_tests && to == "crates/testing"))
             .map(|(to, _)| to.clone())
             .collect();
-        problems.extend(real.difference(&row.uses).map(|to| format!("{folder} uses {to}, which its row does not list")));
-        problems.extend(row.uses.difference(&real).map(|to| format!("{folder} does not use {to}, but its row lists it")));
+        problems
+            .extend(real.difference(&row.uses).map(|to| format!("{folder} uses {to}, which its row does not list")));
+        problems
+            .extend(row.uses.difference(&real).map(|to| format!("{folder} does not use {to}, but its row lists it")));
     }
     problems.extend(rows.keys().filter(|row| !packages.contains_key(*row)).map(|row| format!("there is no {row}")));
     none("ARCHITECTURE.md, \"Code map\", and the Cargo.toml files differ:", &problems);

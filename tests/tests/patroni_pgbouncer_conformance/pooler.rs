@@ -58,7 +58,7 @@ pub(crate) struct Pooler {
     containers: Containers,
     files: tempfile::TempDir,
     postgres_port: u16,
-    pooler_port: u16,
+    listens_on: u16,
 }
 
 impl Pooler {
@@ -91,8 +91,8 @@ impl Pooler {
         let docker = ["docker", "run", "-d", "--name", pgbouncer, "-v", &mounted("/etc/pgbouncer")];
         must(&[&docker[..], &["--network", &network, &image]].concat(), "");
         wait_for(&["docker", "exec", pgbouncer, "test", "-S", "/tmp/.s.PGSQL.6432"]);
-        let (postgres_port, pooler_port) = (published(postgres, 5432), published(postgres, 6432));
-        Self { containers, files, postgres_port, pooler_port }
+        let (postgres_port, listens_on) = (published(postgres, 5432), published(postgres, 6432));
+        Self { containers, files, postgres_port, listens_on }
     }
 
     /// What `deploy` runs; `options` are for `PGOPTIONS`.
@@ -136,7 +136,7 @@ impl Pooler {
         password: &str,
         database: &str,
     ) -> Result<Client, tokio_postgres::Error> {
-        login(self.pooler_port, user, password, database).await
+        login(self.listens_on, user, password, database).await
     }
 
     /// Logs in to PostgreSQL itself.

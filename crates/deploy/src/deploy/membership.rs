@@ -30,6 +30,10 @@ pub(super) async fn reach(site: &Site<'_>) -> Result<(), DeployError> {
             site.console.end("this node is a voter of a cluster with a quorum");
             return Ok(());
         }
+        if has_data(&observed) && plan.start().is_none() {
+            // from now on lost data must not look like a first boot, whatever happens to this deploy
+            services::write(site, &Start::settled(&site.desired))?;
+        }
         carry_out(site, &observed, &plan, &mut started).await?;
     }
 }
@@ -111,7 +115,11 @@ fn has_data(observed: &Observed) -> bool {
 /// than the data that it is judged by.
 async fn observe(site: &Site<'_>) -> Result<Observed, DeployError> {
     let peers = ask_all(&site.desired, Timeouts::default()).await;
-    let running = site.engine.inspect(Service::Etcd.name()).await?.is_some_and(|state| state.running);
+    let running = site
+        .engine
+        .inspect(Service::Etcd.name())
+        .await?
+        .is_some_and(|state| state.running || state.status == "restarting");
     let mark = match site.stack.read(Mark::PATH)? {
         None => None,
         Some(text) => Some(Mark::from_json(&text).map_err(|source| DeployError::Mark { path: Mark::PATH, source })?),

@@ -68,7 +68,7 @@ pub(super) async fn converge(site: &Site<'_>, before: &States) -> Result<(), Dep
 async fn tell(site: &Site<'_>, service: Service) -> Result<(), DeployError> {
     match service {
         Service::Etcd => Ok(site.compose.restart(service).await?),
-        _ => Ok(site.engine.signal(service.name(), "HUP").await?),
+        _ => Ok(site.engine.reload(service.name()).await?),
     }
 }
 

@@ -28,6 +28,12 @@ pub enum PasswordError {
     /// PostgreSQL would store it as it is.
     #[error("looks like a stored hash (`md5…` or `SCRAM-SHA-256$…`)")]
     LooksLikeAHash,
+    /// Patroni puts it between two `$$` when it makes the role.
+    #[error("holds `$$`, on which Patroni's statement that makes the role ends")]
+    DollarQuote,
+    /// Patroni's server and `patronictl` spell other characters differently.
+    #[error("holds a character outside ASCII, which Patroni and patronictl spell differently")]
+    NotAscii,
     /// Some client would cut it.
     #[error("has {0} bytes, more than 256")]
     TooLong(usize),
@@ -50,15 +56,11 @@ pub(super) struct Passwords {
 
 /// `None` where a problem was reported.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Passwords> {
-    let superuser = required(reader, key::POSTGRES_SUPERUSER_PASSWORD);
-    let replication = required(reader, key::POSTGRES_REPLICATION_PASSWORD);
-    let [pooler, older, restapi, stats] = [
-        key::POSTGRESQL_PASSWORD,
-        key::PGBOUNCER_AUTH_PASSWORD,
-        key::PATRONI_RESTAPI_PASSWORD,
-        key::HAPROXY_STATS_PASSWORD,
-    ]
-    .map(|key| optional(reader, key));
+    let superuser = required(reader, key::POSTGRES_SUPERUSER_PASSWORD, set_by_patroni);
+    let replication = required(reader, key::POSTGRES_REPLICATION_PASSWORD, set_by_patroni);
+    let restapi = optional(reader, key::PATRONI_RESTAPI_PASSWORD, ascii);
+    let [pooler, older, stats] = [key::POSTGRESQL_PASSWORD, key::PGBOUNCER_AUTH_PASSWORD, key::HAPROXY_STATS_PASSWORD]
+        .map(|key| optional(reader, key, |_| Ok(())));
 
     if let (Ok(Some(pooler)), Ok(Some(older))) = (&pooler, &older)
         && pooler != older
@@ -97,20 +99,31 @@ pub(super) fn read_vrrp(reader: &mut Reader<'_>) -> Option<Secret> {
 /// A problem was reported.
 struct Refused;
 
-fn required(reader: &mut Reader<'_>, key: &'static str) -> Option<Secret> {
-    let given = reader.required(key)?;
-    check(reader, &given).ok()
+/// What one password must be beside what all must be.
+type Rule = fn(&str) -> Result<(), PasswordError>;
+
+fn set_by_patroni(text: &str) -> Result<(), PasswordError> {
+    if text.contains("$$") { Err(PasswordError::DollarQuote) } else { Ok(()) }
 }
 
-fn optional(reader: &mut Reader<'_>, key: &'static str) -> Result<Option<Secret>, Refused> {
+fn ascii(text: &str) -> Result<(), PasswordError> {
+    if text.is_ascii() { Ok(()) } else { Err(PasswordError::NotAscii) }
+}
+
+fn required(reader: &mut Reader<'_>, key: &'static str, rule: Rule) -> Option<Secret> {
+    let given = reader.required(key)?;
+    check(reader, &given, rule).ok()
+}
+
+fn optional(reader: &mut Reader<'_>, key: &'static str, rule: Rule) -> Result<Option<Secret>, Refused> {
     match reader.optional(key) {
-        Some(given) => check(reader, &given).map(Some),
+        Some(given) => check(reader, &given, rule).map(Some),
         None => Ok(None),
     }
 }
 
-fn check(reader: &mut Reader<'_>, given: &super::reader::Given) -> Result<Secret, Refused> {
-    if let Err(error) = refusal(&given.text) {
+fn check(reader: &mut Reader<'_>, given: &super::reader::Given, rule: Rule) -> Result<Secret, Refused> {
+    if let Err(error) = refusal(&given.text).and_then(|()| rule(&given.text)) {
         reader.refuse(given, ProblemKind::Password(error));
         return Err(Refused);
     }

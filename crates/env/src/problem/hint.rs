@@ -33,6 +33,8 @@ pub(super) fn hint(name: &str, kind: &ProblemKind) -> Option<String> {
         ProblemKind::Password(PasswordError::LooksLikeAHash) => {
             "PostgreSQL and PgBouncer take it for a stored hash: write the password itself"
         }
+        ProblemKind::Password(PasswordError::DollarQuote) => "a single `$` is fine",
+        ProblemKind::Password(PasswordError::NotAscii) => "printable ASCII has enough letters, digits and signs",
         ProblemKind::Password(_) if name == key::KEEPALIVED_AUTH_PASS => return Some(missing_hint(name).to_owned()),
         ProblemKind::Password(_) => PASSWORD_HINT,
         ProblemKind::ShortPassword(_) => "32 letters and digits, as `openssl rand -hex 16` prints, cannot be guessed",
