@@ -19,7 +19,8 @@ fn repository() -> PathBuf {
 }
 
 fn read(path: &str) -> String {
-    fs::read_to_string(repository().join(path)).unwrap_or_else(|error| format!("(cannot read {path}: {error})"))
+    let text = fs::read_to_string(repository().join(path));
+    text.map_err(|error| format!("{path}: {error}")).expect("a file of this repository")
 }
 
 /// Every file below `folder` that `wanted` accepts, as paths relative to the repository.

@@ -8,7 +8,7 @@ mod proxy;
 use std::time::Duration;
 
 pub use kernel::{Interfaces, kernel_interfaces};
-pub use patroni::{Member, Role, View};
+pub use patroni::{Instance, Member, Role, View};
 
 /// How long one question may take. Everything asked is at most one network hop away.
 const TIMEOUT: Duration = Duration::from_secs(2);

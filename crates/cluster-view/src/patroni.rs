@@ -33,6 +33,25 @@ pub struct Member {
     pub host: String,
 }
 
+/// One PostgreSQL as its own Patroni describes it at this moment; what the others know of it is up
+/// to loop_wait old.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Instance {
+    /// `running`, `starting`, `creating replica`, …
+    #[serde(default)]
+    pub state: String,
+    /// `streaming`, where it follows the primary closely.
+    #[serde(default)]
+    pub replication_state: Option<String>,
+}
+
+impl Instance {
+    /// Whether it streams from another PostgreSQL.
+    pub fn streams(&self) -> bool {
+        self.replication_state.as_deref() == Some("streaming")
+    }
+}
+
 /// The role of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,6 +89,12 @@ impl View {
 }
 
 impl Observer {
+    /// The PostgreSQL of `node`; `None` where its Patroni does not answer.
+    pub async fn instance(&self, node: Node) -> Option<Instance> {
+        let url = format!("http://{}/patroni", node.patroni_rest_address());
+        self.get(&url).await?.json().await.ok()
+    }
+
     /// The cluster as the Patroni of `node` sees it; `None` where it does not answer.
     pub async fn patroni_view(&self, node: Node) -> Option<View> {
         self.patroni_view_at(node.ip().addr()).await

@@ -59,6 +59,14 @@ pub enum LabError {
         /// The image.
         image: String,
     },
+    /// The images could not be built.
+    #[error("{} failed: {detail}", script.display())]
+    Images {
+        /// What was run.
+        script: PathBuf,
+        /// Its last words.
+        detail: String,
+    },
     /// A binary is missing.
     #[error("{} is missing", path.display())]
     NoBinary {

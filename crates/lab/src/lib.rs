@@ -7,6 +7,7 @@
 mod client;
 mod error;
 mod faults;
+mod images;
 mod layout;
 mod machine;
 mod network;

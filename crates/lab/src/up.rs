@@ -1,7 +1,7 @@
 //! `lab up`: machines, images, binaries, `.env`, and the real `deploy` on all of them at once.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::try_join_all;
 use pgstack_diagnostics::Console;
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::layout::{BINARIES, places};
 use crate::network::Network;
 use crate::store::Store;
-use crate::{Endpoint, Lab, LabError, Machine, STACK, settings};
+use crate::{Endpoint, Lab, LabError, Machine, STACK, images, settings};
 
 /// The images that a node runs.
 const IMAGES: [&str; 5] = [
@@ -51,6 +51,7 @@ impl Lab {
         }
         let payload = payload(&up.binaries)?;
         if existing.is_empty() {
+            images::build(&up.binaries, console).await?;
             self.create(up, console).await?;
         }
         console.begin("machines");
@@ -231,11 +232,13 @@ fn payload(binaries: &Path) -> Result<Vec<u8>, LabError> {
 }
 
 fn archive(entries: &[(PathBuf, Entry)]) -> Result<Vec<u8>, LabError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut builder = tar::Builder::new(Vec::new());
     for (path, entry) in entries {
         let mut header = tar::Header::new_gnu();
         header.set_uid(0);
         header.set_gid(0);
+        header.set_mtime(now);
         match entry {
             Entry::File(contents, mode) => {
                 header.set_mode(*mode);

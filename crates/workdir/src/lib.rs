@@ -59,7 +59,10 @@ impl StackDir {
         let read = |source| WorkdirError::Read { path: self.root.clone(), source };
         let folder = fs::File::open(&self.root).map_err(read)?;
         match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Lock(lock)),
+            Ok(lock) => {
+                self.sweep();
+                Ok(Lock(lock))
+            }
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(WorkdirError::Busy { path: self.root.clone() }),
             Err((_, errno)) => Err(read(errno.into())),
         }

@@ -47,7 +47,23 @@ impl Pending {
     }
 }
 
+/// How the names of files begin that are not yet in their place.
+const STAGED: &str = ".pgstack-";
+
 impl StackDir {
+    /// Removes what a tool left behind that was killed while it wrote. Only under the lock: what
+    /// lies there then is nobody's.
+    pub(crate) fn sweep(&self) {
+        let entries = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let folders = entries(self.root()).filter(|path| path.is_dir()).chain([self.root().to_owned()]);
+        let is_staged =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(STAGED));
+        for leftover in folders.flat_map(|dir| entries(&dir).collect::<Vec<_>>()).filter(is_staged) {
+            // best effort: the next one tries again
+            let _ = fs::remove_file(leftover);
+        }
+    }
+
     /// Compares generated files with the disk. Changes nothing.
     pub fn compare(&self, files: ConfigSet) -> Result<Vec<Pending>, WorkdirError> {
         files.into_iter().map(|file| self.compare_one(file)).collect()
@@ -147,7 +163,7 @@ fn stage(path: &Path, contents: &[u8], access: Access) -> Result<NamedTempFile, 
     let write = |source| WorkdirError::Write { path: path.to_owned(), source };
     let folder = path.parent().unwrap_or(Path::new("/"));
     make_folder(folder)?;
-    let mut staged = NamedTempFile::new_in(folder).map_err(write)?;
+    let mut staged = tempfile::Builder::new().prefix(STAGED).tempfile_in(folder).map_err(write)?;
     staged.write_all(contents).map_err(write)?;
     if let Some(gid) = access.group() {
         give_group(staged.path(), gid).map_err(|error| match error {
@@ -255,6 +271,18 @@ mod tests {
         stack.create_file(".env", "first\n", Access::Root).expect("written");
         assert!(matches!(stack.create_file(".env", "second\n", Access::Root), Err(WorkdirError::Exists { .. })));
         assert_eq!(stack.read(".env").expect("read").as_deref(), Some("first\n"));
+    }
+
+    #[test]
+    fn what_a_killed_tool_left_behind_is_swept_away() {
+        let (_keep, stack) = stack();
+        write(&stack, vec![file("a/a", Access::World, "a\n")]).expect("written");
+        for leftover in [".pgstack-x", "a/.pgstack-y"] {
+            fs::write(stack.path(leftover), "half").expect("a file");
+        }
+        drop(stack.lock().expect("the lock"));
+        assert!(!stack.path(".pgstack-x").exists() && !stack.path("a/.pgstack-y").exists());
+        assert!(stack.path("a/a").exists());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The documents: the same commands in both languages, links that lead somewhere, names that exist.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::path::Path;
 
 use crate::{files, none, read, repository};
@@ -31,10 +30,7 @@ fn blocks(document: &str) -> Vec<(String, Vec<String>)> {
 
 /// Without the comment, which is in the document's language.
 fn command(line: &str) -> &str {
-    let comment = |mark: &str| match line.starts_with(mark) {
-        true => Some(0),
-        false => line.find(&format!(" {mark}")),
-    };
+    let comment = |mark: &str| if line.starts_with(mark) { Some(0) } else { line.find(&format!(" {mark}")) };
     let end = [comment("# "), comment("// ")].into_iter().flatten().min().unwrap_or(line.len());
     line[..end].trim_end()
 }
@@ -138,7 +134,7 @@ fn the_changelog_knows_this_version() {
 }
 
 // README.md shows this function word for word.
-fn haproxy_cfg(path: &str) -> Result<pgstack_config::ConfigSet, Box<dyn Error>> {
+fn haproxy_cfg(path: &str) -> Result<pgstack_config::ConfigSet, Box<dyn std::error::Error>> {
     let loaded = pgstack_env::load(&std::fs::read(path)?, &|name| std::env::var(name).ok())?;
     Ok(pgstack_haproxy::render(&loaded.env)?)
 }

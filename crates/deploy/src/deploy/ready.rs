@@ -1,6 +1,6 @@
 //! Waiting until this node serves, and saying how to connect.
 
-use pgstack_cluster_view::View;
+use pgstack_cluster_view::{Instance, View};
 use pgstack_containers::{Service, Up};
 use pgstack_diagnostics::Console;
 use pgstack_patroni::pooler::{COMMAND, PoolerState};
@@ -39,32 +39,44 @@ impl Summary {
 
 /// Waits for PostgreSQL, the pooler's role, HAProxy, PgBouncer and the VIP.
 pub(super) async fn wait(site: &Site<'_>) -> Result<Summary, DeployError> {
-    let view = postgres(site).await?;
+    let leader = postgres(site).await?;
     pooler_role(site).await?;
     proxies(site).await?;
     let vip_holder = if site.up == Up::WithVip { Some(vip(site).await?) } else { None };
-    Ok(Summary {
-        leader: view.leader().map(|leader| leader.name.clone()).unwrap_or_default(),
-        streaming: view.streaming().map(|member| member.name.clone()).collect(),
-        vip: site.env.local.topology().vip(),
-        vip_holder,
-    })
+    Ok(Summary { leader, streaming: streaming(site).await, vip: site.env.local.topology().vip(), vip_holder })
 }
 
-async fn postgres(site: &Site<'_>) -> Result<View, DeployError> {
+/// The members that stream at this moment, each asked itself.
+async fn streaming(site: &Site<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    for node in site.env.local.topology().nodes() {
+        if site.observer.instance(node).await.is_some_and(|instance| instance.streams()) {
+            names.push(node.patroni_name());
+        }
+    }
+    names
+}
+
+/// Waits until this node leads, or streams from the leader; returns the leader's name.
+async fn postgres(site: &Site<'_>) -> Result<String, DeployError> {
     let me = site.env.local.me();
     site.console.begin("PostgreSQL");
     loop {
-        let view = site.observer.patroni_view(me).await;
-        let detail = match &view {
-            None => "Patroni on this node does not answer yet".to_owned(),
-            Some(view) => match standing(view, me) {
-                Ok(outcome) => {
+        let (view, instance) = tokio::join!(site.observer.patroni_view(me), site.observer.instance(me));
+        let detail = match (view, instance) {
+            (Some(view), Some(instance)) => match standing(&view, &instance, me) {
+                Ok(leader) => {
+                    let outcome = if leader == me.patroni_name() {
+                        "this node is the leader".to_owned()
+                    } else {
+                        format!("streaming from {leader}")
+                    };
                     site.console.end(&outcome);
-                    return Ok(view.clone());
+                    return Ok(leader);
                 }
                 Err(detail) => detail,
             },
+            _ => "Patroni on this node does not answer yet".to_owned(),
         };
         site.console.progress(&detail);
         if !site.pause().await {
@@ -73,23 +85,18 @@ async fn postgres(site: &Site<'_>) -> Result<View, DeployError> {
     }
 }
 
-/// How this node's PostgreSQL stands: at its goal, or why not yet.
-fn standing(view: &View, me: Node) -> Result<String, String> {
-    let name = me.patroni_name();
+/// The leader's name when this node's PostgreSQL is where it should be, else why it is not yet.
+fn standing(view: &View, instance: &Instance, me: Node) -> Result<String, String> {
     let Some(leader) = view.leader() else {
         let states: Vec<String> =
             view.members.iter().map(|member| format!("{} {}", member.name, member.state)).collect();
         let states = if states.is_empty() { "no member yet".to_owned() } else { states.join(", ") };
         return Err(format!("no leader yet ({states})"));
     };
-    if leader.name == name {
-        return Ok("this node is the leader".to_owned());
+    if leader.name == me.patroni_name() || instance.streams() {
+        return Ok(leader.name.clone());
     }
-    match view.member(&name) {
-        Some(member) if member.state == "streaming" => Ok(format!("streaming from {}", leader.name)),
-        Some(member) => Err(format!("{} leads; this node: {}", leader.name, member.state)),
-        None => Err(format!("{} leads; this node is not registered yet", leader.name)),
-    }
+    Err(format!("{} leads; this node: {}, not streaming yet", leader.name, instance.state))
 }
 
 /// The role lives in PostgreSQL, so the primary's node sets it up and the others receive it.
