@@ -69,7 +69,7 @@ fn only_keepalived_waits_for_its_profile_and_lives_on_the_host_network() {
 }
 
 #[test]
-fn the_ports_are_those_of_the_seed() {
+fn the_ports_are_those_of_existing_runbooks() {
     let yaml = yaml(&example_node(1, 3));
     let mut ports = Vec::new();
     for service in yaml["services"].as_mapping().unwrap().values().filter(|service| !service["ports"].is_null()) {

@@ -4,10 +4,15 @@ use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::StartExecResults;
 use bollard::models::ExecConfig;
-use bollard::query_parameters::{CreateImageOptionsBuilder, KillContainerOptionsBuilder, LogsOptionsBuilder};
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, KillContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+};
 use futures_util::StreamExt as _;
 
 use crate::{ContainerState, ContainersError};
+
+/// The label in which Compose keeps the folder that it worked in.
+const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
 
 /// A connection to a Docker engine.
 #[derive(Debug, Clone)]
@@ -56,6 +61,7 @@ impl Engine {
             started_at: state.started_at.unwrap_or_default(),
             health: state.health.and_then(|health| health.status).map(|status| status.to_string()),
             restarts: answer.restart_count.unwrap_or_default(),
+            made_in: answer.config.and_then(|config| config.labels?.remove(WORKING_DIR)),
         }))
     }
 
@@ -155,6 +161,15 @@ impl Engine {
         }
         let source = output.stderr.trim().to_owned().into();
         Err(ContainersError::Engine { what: format!("reload {name}"), source })
+    }
+
+    /// Removes a container with its anonymous volumes, running or not.
+    pub async fn remove(&self, name: &str) -> Result<(), ContainersError> {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        match self.docker.remove_container(name, Some(options)).await {
+            Err(error) if !is_not_found(&error) => Err(failed(format!("remove {name}"), error)),
+            _ => Ok(()),
+        }
     }
 
     /// Sends a signal (`KILL`) to a container's first process, which Docker then takes for stopped

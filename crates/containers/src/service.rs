@@ -54,4 +54,6 @@ pub struct ContainerState {
     pub health: Option<String>,
     /// How often the engine restarted it.
     pub restarts: i64,
+    /// The folder from which Compose made it; `None` where something else made it.
+    pub made_in: Option<String>,
 }

@@ -1,10 +1,13 @@
 //! `clean`: takes a node back to before its first deploy. Deletes data, so it names what goes.
 
+use std::collections::BTreeMap;
+
 use pgstack_containers::{Compose, Engine, Service};
 use pgstack_diagnostics::{Answer, Console};
 use pgstack_etcd::Mark;
 use pgstack_workdir::{DATA_DIRS, DataState, StackDir};
 
+use crate::files::only_ours;
 use crate::{DeployError, Ended};
 
 /// What the user asked for.
@@ -21,12 +24,14 @@ pub struct Clean {
 pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> Result<Ended, DeployError> {
     let _lock = stack.lock()?;
     let engine = Engine::connect().await?;
-    let mut containers = Vec::new();
+    let mut states = BTreeMap::new();
     for service in Service::ALL {
-        if engine.inspect(service.name()).await?.is_some() {
-            containers.push(service.name());
+        if let Some(state) = engine.inspect(service.name()).await? {
+            states.insert(service, state);
         }
     }
+    only_ours(stack, &states)?;
+    let containers: Vec<&str> = states.keys().map(|service| service.name()).collect();
     let data: Vec<&str> = DATA_DIRS.into_iter().filter(|dir| stack.data_state(dir) != DataState::Empty).collect();
     let marked = stack.read(Mark::PATH)?.is_some();
     if containers.is_empty() && data.is_empty() && !marked {
@@ -58,7 +63,7 @@ pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> R
         }
     }
     if !containers.is_empty() {
-        Compose::find(stack.root()).await?.down().await?;
+        take_down(stack, &engine, &containers).await?;
     }
     for dir in data {
         stack.empty_folder(dir)?;
@@ -67,4 +72,15 @@ pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> R
     stack.forget_loaded()?;
     console.out("deleted");
     Ok(Ended::Done)
+}
+
+/// Compose also removes the network, but needs its file.
+async fn take_down(stack: &StackDir, engine: &Engine, containers: &[&str]) -> Result<(), DeployError> {
+    if stack.read(pgstack_compose::COMPOSE_PATH)?.is_some() {
+        return Ok(Compose::find(stack.root()).await?.down().await?);
+    }
+    for container in containers {
+        engine.remove(container).await?;
+    }
+    Ok(())
 }

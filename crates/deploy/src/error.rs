@@ -66,6 +66,14 @@ pub enum DeployError {
         /// What the kernel lists.
         held: String,
     },
+    /// A container of that name is there, and not from this stack directory.
+    #[error("the container `{service}` on this machine belongs to {owner}, not to this stack directory")]
+    OtherStack {
+        /// The container.
+        service: Service,
+        /// The folder that it was made in, or `something else`.
+        owner: String,
+    },
     /// Images are missing and could not be fetched.
     #[error("image {image} ({service}) is missing on this machine: {detail}")]
     NoImage {
@@ -119,6 +127,10 @@ impl Hint for DeployError {
                  would be registered and no replica could connect",
             ),
             Self::NoInterface { .. } => one("`ip -br addr` lists the interfaces; take the one that holds NODE_IP"),
+            Self::OtherStack { service, .. } => vec![format!(
+                "one stack per machine: run it in that folder, or remove the container first (docker rm -f {service}), \
+                 knowing what it is"
+            )],
             Self::NoImage { .. } => {
                 one("build the images with images/build.sh, or copy them from a machine that has them: \
                  docker save IMAGE | ssh NODE docker load")

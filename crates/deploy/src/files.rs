@@ -1,6 +1,9 @@
 //! All generated files of a node.
 
+use std::path::Path;
+
 use pgstack_config::{ConfigSet, RenderError};
+use pgstack_containers::{ContainerState, Service};
 use pgstack_env::NodeEnv;
 use pgstack_etcd::{DataDir, Mark, Start, data_dir};
 use pgstack_workdir::{StackDir, WorkdirError};
@@ -26,6 +29,23 @@ pub fn compose_files(stack: &StackDir, env: &NodeEnv) -> Result<ConfigSet, Deplo
     let mut files = pgstack_compose::render(env)?;
     files.extend(pgstack_etcd::render(&env.local, &start_without_asking(stack, env)?)?);
     Ok(files)
+}
+
+/// Refuses when a container with a service's name was not made in this stack directory: bringing
+/// it up from here would put it on this folder's data, and taking it down would hit another stack.
+pub(crate) fn only_ours<'a>(
+    stack: &StackDir,
+    states: impl IntoIterator<Item = (&'a Service, &'a ContainerState)>,
+) -> Result<(), DeployError> {
+    for (&service, state) in states {
+        let owner = state.made_in.as_deref();
+        // Compose notes the folder as the shell called it, perhaps through a link
+        let is_ours = owner.is_some_and(|dir| StackDir::open(Path::new(dir)).is_ok_and(|dir| dir == *stack));
+        if !is_ours {
+            return Err(DeployError::OtherStack { service, owner: owner.unwrap_or("something else").to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// How etcd starts when nobody asks the other nodes.

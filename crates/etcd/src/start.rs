@@ -53,9 +53,9 @@ impl Start {
 
     /// What `bootstrap` writes, which asks nobody. `joined`: this machine has data or a mark.
     ///
-    /// The seed tells nodes 2 and 3 to say `existing` without a list. Taken at its word that
+    /// The shell version told nodes 2 and 3 to say `existing` without a list. Taken at its word that
     /// would keep the first boot waiting for ever, since nobody is there to join; a static list
-    /// with `new` is what makes the seed's procedure work in any order.
+    /// with `new` is what makes its procedure work in any order.
     pub fn for_manual_procedure(env: &NodeEnv, joined: bool) -> Self {
         let desired = Desired::from(&env.local);
         if joined {

@@ -98,7 +98,8 @@ impl Hint for Overdue {
             ],
             Wait::Quorum { silent } => vec![
                 format!("start etcd on {} (`deploy`); one more member may be enough", nodes(silent)),
-                "as the last resort, when those machines are lost for good: `reset-etcd-node1`".to_owned(),
+                "when those machines are lost for good, keep data/etcd of this node: a new quorum can be made from it"
+                    .to_owned(),
             ],
             Wait::QuorumOfOthers { silent } => vec![
                 format!("start etcd on {} first, then run `deploy` here again", nodes(silent)),
@@ -107,8 +108,10 @@ impl Hint for Overdue {
                     .to_owned(),
             ],
             Wait::Joined => vec!["`docker logs etcd` on this node says what keeps it".to_owned()],
-            Wait::OtherLearner { node: Some(node), .. } => {
-                vec![format!("finish `deploy` on node {node}, or take it out with `remove-node {node}`")]
+            Wait::OtherLearner { node: Some(node), member } => {
+                vec![format!(
+                    "finish `deploy` on node {node}, or take it out: `docker exec etcd etcdctl member remove {member}`"
+                )]
             }
             Wait::OtherLearner { member, node: None } => vec![format!(
                 "no configured node is that learner: `docker exec etcd etcdctl member promote {member}` or `member remove`"

@@ -67,7 +67,7 @@ fn the_manual_procedure_starts_in_any_order() {
     };
     assert_eq!(start(1, 3, Some(New), None, false), (New, "full".to_owned()));
     assert_eq!(start(1, 3, None, None, false), (New, "full".to_owned()));
-    // the seed says `existing` on nodes 2 and 3
+    // the shell version said `existing` on nodes 2 and 3
     assert_eq!(start(2, 3, Some(Existing), None, false), (New, "full".to_owned()));
     assert_eq!(start(4, 4, Some(Existing), None, false), (Existing, "full".to_owned()));
     assert_eq!(start(4, 4, Some(Existing), Some("a=b"), false), (Existing, "a=b".to_owned()));

@@ -72,7 +72,7 @@ fn nobody_takes_the_vip_back_by_default() {
 }
 
 #[test]
-fn with_preempt_node_1_is_the_master_as_in_the_seed() {
+fn with_preempt_node_1_is_the_master() {
     for id in 1..=3 {
         let config = contents(&example(id, 3, |env| env.vrrp.preempt = true), CONFIG_PATH);
         assert_eq!(setting(&config, "state").as_deref(), Some(if id == 1 { "MASTER" } else { "BACKUP" }));

@@ -9,8 +9,7 @@ use bollard::Docker;
 use bollard::body_full;
 use bollard::models::{ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, NetworkingConfig};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
-    UploadToContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, StartContainerOptions, UploadToContainerOptionsBuilder,
 };
 use pgstack_containers::{Engine, ExecOutput};
 use pgstack_topology::NodeId;
@@ -100,7 +99,7 @@ impl Machine {
             }),
             ..ContainerCreateBody::default()
         };
-        run_nested(lab.docker(), &machine.container, body).await?;
+        run_nested(&lab.engine, &machine.container, body).await?;
         Ok(machine)
     }
 
@@ -173,7 +172,7 @@ impl Machine {
     }
 
     pub(crate) async fn remove(&self) -> Result<(), LabError> {
-        remove_container(self.docker(), &self.container).await
+        Ok(self.engine.remove(&self.container).await?)
     }
 
     fn docker(&self) -> &Docker {
@@ -208,10 +207,11 @@ fn nesting(privileged: bool) -> HostConfig {
 
 /// Makes and starts a container that can nest, first privileged, else as far as the host allows.
 pub(crate) async fn run_nested(
-    docker: &Docker,
+    engine: &Engine,
     name: &str,
     body: impl Fn(bool) -> ContainerCreateBody,
 ) -> Result<(), LabError> {
+    let docker = engine.docker();
     for privileged in [true, false] {
         let options = CreateContainerOptionsBuilder::default().name(name).build();
         docker
@@ -220,7 +220,7 @@ pub(crate) async fn run_nested(
             .map_err(LabError::engine(&format!("make {name}")))?;
         match docker.start_container(name, None::<StartContainerOptions>).await {
             Ok(()) => return Ok(()),
-            Err(_) if privileged => remove_container(docker, name).await?,
+            Err(_) if privileged => engine.remove(name).await?,
             Err(error) => return Err(LabError::engine(&format!("start {name}"))(error)),
         }
     }
@@ -230,13 +230,4 @@ pub(crate) async fn run_nested(
 /// `HostConfig` for a helper container that nests, with one more bind.
 pub(crate) fn nested_with_bind(privileged: bool, bind: String) -> HostConfig {
     HostConfig { binds: Some(vec![bind]), ..nesting(privileged) }
-}
-
-/// Removes a container, running or not; it is fine when there is none.
-pub(crate) async fn remove_container(docker: &Docker, name: &str) -> Result<(), LabError> {
-    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-    match docker.remove_container(name, Some(options)).await {
-        Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
-        Err(error) => Err(LabError::engine(&format!("remove {name}"))(error)),
-    }
 }

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use pgstack_diagnostics::Console;
 use tokio::process::Command;
 
-use crate::machine::{IMAGE, nested_with_bind, remove_container, run_nested};
+use crate::machine::{IMAGE, nested_with_bind, run_nested};
 use crate::{Lab, LabError, Machine};
 
 /// The volume that holds the prepared data root and every machine's.
@@ -49,10 +49,10 @@ impl Store {
     async fn build(&self, lab: &Lab, images: &[String]) -> Result<(), LabError> {
         let name = format!("pgstack-{}-store", lab.name());
         let folder = format!("building-{}", lab.name());
-        remove_container(lab.docker(), &name).await?;
+        lab.engine.remove(&name).await?;
         require(in_store(lab, &format!("rm -rf /store/{folder} && mkdir /store/{folder}")).await?)?;
         let bind = format!("{}/{folder}:/var/lib/docker", self.mountpoint);
-        run_nested(lab.docker(), &name, |privileged| ContainerCreateBody {
+        run_nested(&lab.engine, &name, |privileged| ContainerCreateBody {
             image: Some(IMAGE.to_owned()),
             host_config: Some(nested_with_bind(privileged, bind.clone())),
             ..ContainerCreateBody::default()
@@ -62,7 +62,7 @@ impl Store {
         // a clean stop, so that the engine leaves a data root that another one can start from
         let options = StopContainerOptionsBuilder::default().t(30).build();
         let stopped = lab.docker().stop_container(&name, Some(options)).await;
-        remove_container(lab.docker(), &name).await?;
+        lab.engine.remove(&name).await?;
         filled?;
         stopped.map_err(LabError::engine("stop the engine that loaded the images"))?;
         let script = format!("rm -rf /store/images-* && mv /store/{folder} /store/images-{}", self.key);
@@ -148,7 +148,7 @@ async fn in_store(lab: &Lab, script: &str) -> Result<i64, LabError> {
         None => Ok(-1),
     };
     drop(ended);
-    remove_container(lab.docker(), &made.id).await?;
+    lab.engine.remove(&made.id).await?;
     started.map_err(failed())?;
     code
 }

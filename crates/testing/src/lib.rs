@@ -13,7 +13,7 @@ pub fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// Node `id` of a cluster of `size` nodes with the seed's example addresses (192.168.0.152 …,
+/// Node `id` of a cluster of `size` nodes with the example addresses (192.168.0.152 …,
 /// VIP .161) and plain passwords.
 ///
 /// # Panics

@@ -15,11 +15,11 @@ pub(crate) enum Way {
     Deploy,
     /// The shell version's order: node 1's etcd alone, then one member after the other, PostgreSQL
     /// on node 1 first. Without the pauses of the person who had to start each node.
-    Seed,
+    OneByOne,
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 3] = [Self::Compose, Self::Deploy, Self::Seed];
+    pub(crate) const ALL: [Self; 3] = [Self::Compose, Self::Deploy, Self::OneByOne];
 }
 
 impl fmt::Display for Way {
@@ -27,7 +27,7 @@ impl fmt::Display for Way {
         f.write_str(match self {
             Self::Compose => "(a) Compose, all at once",
             Self::Deploy => "(b) `deploy`, all at once",
-            Self::Seed => "(c) the seed's order",
+            Self::OneByOne => "(c) one node after the other",
         })
     }
 }
@@ -38,7 +38,7 @@ pub(crate) async fn make_ready(lab: &Lab, way: Way) {
     join_all(machines.iter().map(async |machine| {
         let forget = "sed -i '/^ETCD_INITIAL_CLUSTER/d' .env; rm -rf docker-compose.yaml etcd patroni haproxy pgbouncer keepalived";
         run(machine, &format!("./clean --yes-delete-all-data; {forget}")).await;
-        if way == Way::Seed {
+        if way == Way::OneByOne {
             // each member joins the members before it
             let joins = if machine.id() == 1 { "new" } else { "existing" };
             let list = format!(
@@ -65,15 +65,15 @@ pub(crate) async fn go(lab: &Lab, way: Way) {
         Way::Deploy => {
             join_all(machines.iter().map(|machine| run(machine, "./deploy"))).await;
         }
-        Way::Seed => {
+        Way::OneByOne => {
             // the highest node whose member is on the list; its etcd may start
             let listed = watch::Sender::new(1);
-            join_all(machines.iter().map(|machine| seeds_order(machine, &machines, &listed))).await;
+            join_all(machines.iter().map(|machine| one_by_one(machine, &machines, &listed))).await;
         }
     }
 }
 
-async fn seeds_order(me: &Machine, all: &[Machine], listed: &watch::Sender<u8>) {
+async fn one_by_one(me: &Machine, all: &[Machine], listed: &watch::Sender<u8>) {
     const HEALTHY: &str = "until docker exec etcd etcdctl endpoint health >/dev/null 2>&1; do sleep 0.2; done";
     if me.id() == 1 {
         run(me, &format!("docker compose up -d etcd; {HEALTHY}")).await;

@@ -61,7 +61,7 @@ fn a_role_made_with_sql_logs_in_through_the_pooler() {
 }
 
 #[test]
-fn the_seeds_own_commands_work_as_written() {
+fn the_commands_of_existing_runbooks_work_as_written() {
     with_cluster(LAB, 3, async |lab| {
         let machines = lab.machines().await.expect("machines");
         let (first, endpoints) = (&machines[0], addresses(&machines, ":2379"));
@@ -125,7 +125,7 @@ fn a_changed_setting_reaches_haproxy_without_cutting_a_connection() {
         assert!(answer.is_ok(), "the connection from before the reload lives: {answer:?}");
         let after = holder.sh("docker inspect --format '{{.Id}} {{.State.StartedAt}}' haproxy").await.expect("haproxy");
         assert_eq!(after, before);
-        // by hand, as the seed says: generate, then HUP
+        // by hand, as runbooks say: generate, then HUP
         let by_hand = format!(
             "cd {STACK} && sed -i '/^HAPROXY_STATS_PASSWORD=/d' .env && echo 'HAPROXY_STATS_PASSWORD=chosen-2' >> .env && \
              ./scripts/gen-haproxy.sh && docker compose exec -T haproxy kill -HUP 1"
@@ -173,5 +173,31 @@ fn clean_deletes_nothing_without_its_flag() {
             output.stdout
         );
         assert_eq!(footprint(machine).await, before);
+    });
+}
+
+#[test]
+fn a_copy_of_the_stack_directory_neither_takes_the_containers_over_nor_removes_them() {
+    with_cluster(LAB, 3, async |lab| {
+        let machine = &lab.machines().await.expect("machines")[1];
+        let copy = format!("rm -rf /opt/copy; mkdir /opt/copy; cd {STACK}; cp -a .env deploy clean /opt/copy");
+        machine.sh(&copy).await.expect("copied");
+        let before = footprint(machine).await;
+        for command in ["/opt/copy/deploy", "/opt/copy/clean --yes-delete-all-data"] {
+            let output = machine.run(&["bash", "-c", command]).await.expect("run");
+            assert_eq!(output.code, 1, "{command}: {}", output.stdout);
+            assert!(output.stderr.contains(&format!("belongs to {STACK}")), "{command}: {}", output.stderr);
+        }
+        assert_eq!(footprint(machine).await, before);
+    });
+}
+
+#[test]
+fn only_one_deploy_at_a_time_changes_a_node() {
+    with_cluster(LAB, 3, async |lab| {
+        let machine = &lab.machines().await.expect("machines")[0];
+        let held = format!("flock -n {STACK} -c '{STACK}/deploy; echo code $?' 2>&1");
+        let output = machine.sh(&held).await.expect("run");
+        assert!(output.contains("another command is changing") && output.contains("code 1"), "{output}");
     });
 }

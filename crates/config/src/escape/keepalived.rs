@@ -17,8 +17,8 @@ pub enum KeepalivedWordError {
 }
 
 /// A VRRP password of 1 to 8 bytes. keepalived has quotes but no escapes: inside them blanks, `#`
-/// and `!` are safe, while `"` and a final `\` break the line and `${` is a variable. What it cannot
-/// hold is refused here.
+/// and `!` are safe, while `"` and a final `\` break the line, `${` is a variable, and a `}` that is all
+/// there is ends the block. What it cannot hold is refused here.
 ///
 /// ```
 /// # use pgstack_config::escape::KeepalivedWord;
@@ -33,7 +33,7 @@ impl<'a> KeepalivedWord<'a> {
         let holds = |b: u8| matches!(b, b' '..=b'~') && !b"\"$\\".contains(&b);
         match text.len() {
             0 => Err(KeepalivedWordError::Empty),
-            1..=8 if text.bytes().all(holds) => Ok(Self(text)),
+            1..=8 if text.bytes().all(holds) && text != "}" => Ok(Self(text)),
             1..=8 => Err(KeepalivedWordError::Character),
             len => Err(KeepalivedWordError::TooLong(len)),
         }

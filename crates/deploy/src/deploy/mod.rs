@@ -13,6 +13,7 @@ use pgstack_containers::Up;
 use pgstack_diagnostics::Console;
 use pgstack_workdir::StackDir;
 
+use crate::files::only_ours;
 use crate::{DeployError, Ended, settings};
 pub use ready::Summary;
 use site::Site;
@@ -42,12 +43,13 @@ pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) ->
     let up = if options.vip { Up::WithVip } else { Up::WithoutVip };
     let site = Site::open(stack, env, up, options, console).await?;
     preflight::this_machine(&site)?;
+    let before = services::states(&site).await?;
+    only_ours(stack, &before)?;
     if options.dry_run {
         membership::show_plan(&site).await?;
         return Ok(Ended::Done);
     }
     preflight::images(&site).await?;
-    let before = services::states(&site).await?;
     site.stack.ensure_data_dirs()?;
     membership::reach(&site).await?;
     services::converge(&site, &before).await?;
