@@ -196,3 +196,18 @@ pub async fn until_it_works(lab: &Lab, port: u16, sql: &str, limit: Duration) ->
     };
     eventually(&format!("{sql} on port {port}"), limit, attempt).await
 }
+
+/// The machines whose kernel has the VIP.
+///
+/// # Panics
+/// When a machine that is on does not answer.
+pub async fn held_by(lab: &Lab, vip: &str) -> Vec<u8> {
+    let mut holders = Vec::new();
+    for machine in lab.machines().await.expect("machines").iter().filter(|machine| machine.is_running()) {
+        let addresses = machine.sh("ip -4 -o addr show dev eth0").await.expect("addresses");
+        if addresses.contains(&format!(" {vip}/")) {
+            holders.push(machine.id());
+        }
+    }
+    holders
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub use kernel::{Interfaces, kernel_interfaces};
 pub use patroni::{Instance, Member, Role, View};
+pub use proxy::Proxy;
 
 /// How long one question may take. Everything asked is at most one network hop away.
 const TIMEOUT: Duration = Duration::from_secs(2);

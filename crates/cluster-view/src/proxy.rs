@@ -12,6 +12,23 @@ use crate::{Observer, TIMEOUT};
 /// PostgreSQL's SSLRequest: length 8, code 80877103. Whoever speaks the protocol answers one byte.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
+/// What a HAProxy of the stack says about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proxy {
+    /// The node that it runs on.
+    pub node: NodeId,
+    /// How many nodes that one knows of, itself included.
+    pub nodes: usize,
+}
+
+impl Proxy {
+    /// Reads `patroni-stack node 1 of 3`.
+    fn parse(body: &str) -> Option<Self> {
+        let (node, nodes) = body.trim().strip_prefix("patroni-stack node ")?.split_once(" of ")?;
+        Some(Self { node: node.parse().ok()?, nodes: nodes.parse().ok()? })
+    }
+}
+
 impl Observer {
     /// Whether the HAProxy of `node` has a primary to send writes to; `None` where it does not answer.
     pub async fn haproxy_sees_primary(&self, node: Node) -> Option<bool> {
@@ -26,9 +43,13 @@ impl Observer {
 
     /// The same for a VIP of which only the address is known.
     pub async fn vip_holder_at(&self, vip: Ipv4Addr) -> Option<NodeId> {
-        let url = format!("http://{vip}:{}/healthz", port::HAPROXY_STATS);
-        let body = self.get(&url).await?.text().await.ok()?;
-        body.trim().rsplit(' ').next()?.parse().ok()
+        Some(self.haproxy_at(vip).await?.node)
+    }
+
+    /// What the HAProxy at an address says about itself; `None` where it does not answer.
+    pub async fn haproxy_at(&self, address: Ipv4Addr) -> Option<Proxy> {
+        let url = format!("http://{address}:{}/healthz", port::HAPROXY_STATS);
+        Proxy::parse(&self.get(&url).await?.text().await.ok()?)
     }
 
     /// Whether something that speaks PostgreSQL's protocol listens there.
@@ -44,5 +65,19 @@ impl Observer {
     /// Whether something listens there.
     pub async fn is_listening(&self, address: Ipv4Addr, port: u16) -> bool {
         matches!(timeout(TIMEOUT, TcpStream::connect((address, port))).await, Ok(Ok(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_says_who_it_is_and_how_many_nodes_it_knows() {
+        let proxy = Proxy::parse("patroni-stack node 2 of 4\n").expect("a proxy");
+        assert_eq!((proxy.node.get(), proxy.nodes), (2, 4));
+        for other in ["", "patroni-stack node 2\n", "<html>", "patroni-stack node 9 of 9"] {
+            assert_eq!(Proxy::parse(other), None, "{other:?}");
+        }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use pgstack_lab::{Lab, STACK};
-use pgstack_tests::cluster::{all_streaming, eventually, leader, serving, until_it_works, vip_holder, with_cluster};
+use pgstack_lab::STACK;
+use pgstack_tests::cluster::{
+    all_streaming, eventually, held_by, leader, serving, until_it_works, vip_holder, with_cluster,
+};
 
 use crate::LAB;
 
@@ -31,17 +33,6 @@ fn a_dead_haproxy_moves_the_vip_and_its_return_does_not() {
         let holders = held_by(lab, &vip.to_string()).await;
         assert_eq!(holders, [second.id()], "exactly one node has the address");
     });
-}
-
-async fn held_by(lab: &Lab, vip: &str) -> Vec<u8> {
-    let mut holders = Vec::new();
-    for machine in lab.machines().await.expect("machines").iter().filter(|machine| machine.is_running()) {
-        let addresses = machine.sh("ip -4 -o addr show dev eth0").await.expect("addresses");
-        if addresses.contains(&format!(" {vip}/")) {
-            holders.push(machine.id());
-        }
-    }
-    holders
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Waiting until this node serves, and saying how to connect.
 
+use futures_util::future::join_all;
 use pgstack_cluster_view::{Instance, View};
 use pgstack_containers::{Service, Up};
 use pgstack_diagnostics::Console;
 use pgstack_patroni::pooler::{COMMAND, PoolerState};
 use pgstack_topology::{Node, NodeId, Vip, port};
 
+use super::services;
 use super::site::Site;
 use crate::DeployError;
 
@@ -48,13 +50,11 @@ pub(super) async fn wait(site: &Site<'_>) -> Result<Summary, DeployError> {
 
 /// The members that stream at this moment, each asked itself.
 async fn streaming(site: &Site<'_>) -> Vec<String> {
-    let mut names = Vec::new();
-    for node in site.env.local.topology().nodes() {
-        if site.observer.instance(node).await.is_some_and(|instance| instance.streams()) {
-            names.push(node.patroni_name());
-        }
-    }
-    names
+    let asked = site.env.local.topology().nodes().map(async |node| {
+        let instance = site.observer.instance(node).await?;
+        instance.streams().then(|| node.patroni_name())
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// Waits until this node leads, or streams from the leader; returns the leader's name.
@@ -151,6 +151,7 @@ async fn proxies(site: &Site<'_>) -> Result<(), DeployError> {
 async fn vip(site: &Site<'_>) -> Result<NodeId, DeployError> {
     let vip = site.env.local.topology().vip();
     site.console.begin("the VIP");
+    known_to_all(site).await?;
     loop {
         if let Some(holder) = site.observer.vip_holder(vip).await {
             site.console.end(&format!("{} is on node {holder}", vip.ip()));
@@ -160,6 +161,27 @@ async fn vip(site: &Site<'_>) -> Result<NodeId, DeployError> {
         site.console.progress(&detail);
         if !site.pause().await {
             return Err(not_ready(site, "the VIP", detail, Service::Keepalived).await);
+        }
+    }
+}
+
+/// A node that joins starts keepalived only when the others know of it.
+async fn known_to_all(site: &Site<'_>) -> Result<(), DeployError> {
+    if site.engine.inspect(Service::Keepalived.name()).await?.is_some_and(|state| state.running) {
+        return Ok(());
+    }
+    loop {
+        let strangers = services::strangers(site).await;
+        if strangers.is_empty() {
+            return services::up(site).await.map(drop);
+        }
+        let numbers: Vec<String> = strangers.iter().map(ToString::to_string).collect();
+        let detail =
+            format!("node {} does not know this node yet: put it into .env there and run deploy", numbers.join(", "));
+        site.console.progress(&detail);
+        if !site.pause().await {
+            let seconds = site.timeout_seconds();
+            return Err(DeployError::NotReady { what: "the VIP", detail, seconds, log: None });
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use pgstack_containers::{ContainerState, Service};
+use futures_util::future::join_all;
+
+use pgstack_containers::{ContainerState, Service, Up};
 use pgstack_etcd::Start;
+use pgstack_topology::NodeId;
 use pgstack_workdir::{Change, Pending};
 
 use super::fingerprint;
@@ -28,9 +31,25 @@ pub(super) fn write(site: &Site<'_>, start: &Start) -> Result<Vec<Pending>, Depl
     Ok(files)
 }
 
+/// What may come up at this moment: not keepalived, where another node would not hear it.
+async fn up_now(site: &Site<'_>) -> Up {
+    if site.up == Up::WithVip && !strangers(site).await.is_empty() { Up::WithoutVip } else { site.up }
+}
+
+/// The nodes that serve, but do not know of this one yet. VRRP goes from node to node: where one
+/// does not know the other, both may hold the VIP.
+pub(super) async fn strangers(site: &Site<'_>) -> Vec<NodeId> {
+    let known_here = site.env.local.topology().size();
+    let asked = site.env.local.peers().map(async |peer| {
+        let proxy = site.observer.haproxy_at(peer.ip().addr()).await?;
+        (proxy.nodes < known_here).then(|| peer.id())
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
 /// Brings every container up. Returns how they are afterwards.
 pub(super) async fn up(site: &Site<'_>) -> Result<States, DeployError> {
-    site.compose.up(site.up).await?;
+    site.compose.up(up_now(site).await).await?;
     states(site).await
 }
 
