@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     run(|terminal| {
         let Some(done) = bootstrap(&stack.locate()?, check, terminal)? else { return Ok(Outcome::Unfinished) };
         if check {
-            return Ok(show_changes(terminal, &done.files));
+            return Ok(show_changes(terminal, &done.files, &done.folders));
         }
         show_written(terminal, &done.files, &done.folders);
         Ok(Outcome::Done)

@@ -67,7 +67,7 @@ fn write_or_show(
         return Ok(Outcome::Done);
     }
     if arguments.check {
-        return Ok(show_changes(terminal, &context.stack.compare(files)?));
+        return Ok(show_changes(terminal, &context.stack.compare(files)?, &[]));
     }
     let _lock = context.stack.lock()?;
     let pending = context.stack.compare(files)?;
@@ -77,7 +77,7 @@ fn write_or_show(
 }
 
 /// Prints what would change.
-pub fn show_changes(terminal: &Terminal, pending: &[Pending]) -> Outcome {
+pub fn show_changes(terminal: &Terminal, pending: &[Pending], folders: &[&str]) -> Outcome {
     for item in pending {
         terminal.out(&format!(
             "{}: {}",
@@ -89,7 +89,14 @@ pub fn show_changes(terminal: &Terminal, pending: &[Pending]) -> Outcome {
             terminal.out(diff.trim_end_matches('\n'));
         }
     }
-    if pending.iter().all(|item| item.change == Change::None) { Outcome::Done } else { Outcome::Unfinished }
+    for folder in folders {
+        terminal.out(&format!("{folder}: folder would be made ready"));
+    }
+    if folders.is_empty() && pending.iter().all(|item| item.change == Change::None) {
+        Outcome::Done
+    } else {
+        Outcome::Unfinished
+    }
 }
 
 /// Prints what was written, and which folders were made or mended.

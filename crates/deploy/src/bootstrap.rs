@@ -11,7 +11,7 @@ use crate::{DeployError, render, settings};
 pub struct Bootstrap {
     /// Every file, with how it differed from the disk.
     pub files: Vec<Pending>,
-    /// The data folders that were made or mended.
+    /// The data folders that were, or with `check` would be, made or mended.
     pub folders: Vec<&'static str>,
 }
 
@@ -21,10 +21,10 @@ pub fn bootstrap(stack: &StackDir, check: bool, console: &dyn Console) -> Result
     let env = if check { Some(stack.settings()?.env) } else { settings::ensure(stack, false, console)? };
     let Some(env) = env else { return Ok(None) };
     let files = stack.compare(render(&env, &start_without_asking(stack, &env)?)?)?;
-    let mut folders = Vec::new();
-    if !check {
-        stack.write(&files)?;
-        folders = stack.ensure_data_dirs()?;
+    if check {
+        return Ok(Some(Bootstrap { files, folders: stack.data_dirs_due() }));
     }
+    stack.write(&files)?;
+    let folders = stack.ensure_data_dirs()?;
     Ok(Some(Bootstrap { files, folders }))
 }

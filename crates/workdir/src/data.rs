@@ -16,6 +16,9 @@ pub const DATA_DIRS: [&str; 2] = ["data/etcd", "data/pg"];
 /// Which configuration each service runs with, as fingerprints.
 const LOADED: &str = "data/loaded.json";
 
+/// The user and group that data belongs to.
+const OWNER: (u32, u32) = (SERVICE_ID, SERVICE_ID);
+
 /// What lies in a data folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataState {
@@ -38,6 +41,14 @@ impl StackDir {
             }
         }
         Ok(changed)
+    }
+
+    /// The data folders that [`StackDir::ensure_data_dirs`] would make or mend.
+    pub fn data_dirs_due(&self) -> Vec<&'static str> {
+        let is_right = |dir: &&str| {
+            fs::metadata(self.path(dir)).is_ok_and(|meta| meta.is_dir() && (meta.uid(), meta.gid()) == OWNER)
+        };
+        DATA_DIRS.into_iter().filter(|dir| !is_right(dir)).collect()
     }
 
     /// Whether there is anything in a folder.
@@ -117,7 +128,7 @@ fn ensure_owned(dir: &Path) -> Result<bool, WorkdirError> {
     if !meta.is_dir() {
         return Err(WorkdirError::NotAFolder { path: dir.to_owned() });
     }
-    if (meta.uid(), meta.gid()) == (SERVICE_ID, SERVICE_ID) {
+    if (meta.uid(), meta.gid()) == OWNER {
         return Ok(made);
     }
     chown(dir, Some(SERVICE_ID), Some(SERVICE_ID)).map_err(|source| WorkdirError::Owner {
