@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use pgstack_cli::{Outcome, Terminal};
-use pgstack_cluster_view::Observer;
+use pgstack_cluster_view::{Instance, Observer};
 use pgstack_diagnostics::{Console as _, Hint};
 use pgstack_lab::{Lab, LabError, Machine};
 
@@ -32,14 +32,10 @@ pub(crate) async fn status(lab: &Lab, terminal: &Terminal) -> Result<(), LabErro
     let vip = lab.vip().await?;
     let observer = Observer::new();
     let holder = observer.vip_holder_at(vip).await;
-    let mut view = None;
-    for machine in machines.iter().filter(|machine| machine.is_running()) {
-        view = view.or(observer.patroni_view_at(machine.address()).await);
-    }
-    let view = view.unwrap_or_default();
     for machine in &machines {
-        let member = view.member(&format!("patroni{}", machine.id()));
-        let patroni = member.map_or("-".to_owned(), |member| format!("{} {}", role(member.role), member.state));
+        // each is asked about itself: one that is cut off knows nothing new of the others
+        let instance = if machine.is_running() { observer.instance_at(machine.address()).await } else { None };
+        let patroni = instance.map_or("-".to_owned(), |instance| describe(&instance));
         let power = if machine.is_running() { "on" } else { "off" };
         let vip = if holder.is_some() && holder == machine.node() { format!("  VIP {vip}") } else { String::new() };
         terminal.out(&format!("node {}  {:<15} {power:<4} {patroni}{vip}", machine.id(), machine.address()));
@@ -47,8 +43,9 @@ pub(crate) async fn status(lab: &Lab, terminal: &Terminal) -> Result<(), LabErro
     Ok(())
 }
 
-fn role(role: pgstack_cluster_view::Role) -> String {
-    format!("{role:?}").to_lowercase()
+fn describe(instance: &Instance) -> String {
+    let role = if instance.role == "primary" { "leader" } else { &instance.role };
+    format!("{role} {}", instance.replication_state.as_ref().unwrap_or(&instance.state))
 }
 
 /// Runs a command on a machine, in its stack directory, with this terminal.

@@ -37,6 +37,9 @@ pub struct Member {
 /// to loop_wait old.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Instance {
+    /// `primary`, `replica`, …
+    #[serde(default)]
+    pub role: String,
     /// `running`, `starting`, `creating replica`, …
     #[serde(default)]
     pub state: String,
@@ -91,7 +94,12 @@ impl View {
 impl Observer {
     /// The PostgreSQL of `node`; `None` where its Patroni does not answer.
     pub async fn instance(&self, node: Node) -> Option<Instance> {
-        let url = format!("http://{}/patroni", node.patroni_rest_address());
+        self.instance_at(node.ip().addr()).await
+    }
+
+    /// The same for a machine of which only the address is known.
+    pub async fn instance_at(&self, address: Ipv4Addr) -> Option<Instance> {
+        let url = format!("http://{address}:{}/patroni", port::PATRONI_REST);
         self.get(&url).await?.json().await.ok()
     }
 
