@@ -34,7 +34,7 @@ fn a_sixth_machine_joins_before_the_others_know_of_it_and_the_vip_keeps_one_owne
         };
         let telling = async {
             eventually("the sixth says what it waits for", Duration::from_secs(120), async || {
-                said.lock().expect("a lock").contains("does not know this node yet").then_some(())
+                said.lock().expect("a lock").contains("runs with other nodes, VIP or passwords").then_some(())
             })
             .await;
             let vip = lab.vip().await.expect("a VIP").to_string();

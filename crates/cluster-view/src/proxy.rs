@@ -13,19 +13,19 @@ use crate::{Observer, TIMEOUT};
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// What a HAProxy of the stack says about itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proxy {
     /// The node that it runs on.
     pub node: NodeId,
-    /// How many nodes that one knows of, itself included.
-    pub nodes: usize,
+    /// The fingerprint of its settings that must be the same on every node.
+    pub agreement: String,
 }
 
 impl Proxy {
-    /// Reads `patroni-stack node 1 of 3`.
+    /// Reads `patroni-stack node 1 settings 0123456789abcdef`.
     fn parse(body: &str) -> Option<Self> {
-        let (node, nodes) = body.trim().strip_prefix("patroni-stack node ")?.split_once(" of ")?;
-        Some(Self { node: node.parse().ok()?, nodes: nodes.parse().ok()? })
+        let (node, agreement) = body.trim().strip_prefix("patroni-stack node ")?.split_once(" settings ")?;
+        Some(Self { node: node.parse().ok()?, agreement: agreement.to_owned() })
     }
 }
 
@@ -73,10 +73,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_says_who_it_is_and_how_many_nodes_it_knows() {
-        let proxy = Proxy::parse("patroni-stack node 2 of 4\n").expect("a proxy");
-        assert_eq!((proxy.node.get(), proxy.nodes), (2, 4));
-        for other in ["", "patroni-stack node 2\n", "<html>", "patroni-stack node 9 of 9"] {
+    fn a_proxy_says_who_it_is_and_what_it_agrees_to() {
+        let proxy = Proxy::parse("patroni-stack node 2 settings 0123456789abcdef\n").expect("a proxy");
+        assert_eq!((proxy.node.get(), proxy.agreement.as_str()), (2, "0123456789abcdef"));
+        for other in ["", "patroni-stack node 2\n", "<html>", "patroni-stack node 9 settings 0"] {
             assert_eq!(Proxy::parse(other), None, "{other:?}");
         }
     }

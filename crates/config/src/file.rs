@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use similar::TextDiff;
+use similar::{ChangeTag, TextDiff};
 
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,8 @@ impl RenderedFile {
         if old == self.contents {
             return String::new();
         }
+        // what others wrote may hold a secret anywhere
+        let hide_old = self.access.is_secret() || !old.lines().next().is_some_and(|line| line.contains("ade by "));
         let diff = TextDiff::from_lines(old, &self.contents);
         let mut out = format!("--- {0} (on disk)\n+++ {0} (generated)\n", self.path);
         for hunk in diff.unified_diff().iter_hunks() {
@@ -84,7 +86,11 @@ impl RenderedFile {
             let _ = writeln!(out, "{}", hunk.header());
             for change in hunk.iter_changes() {
                 let line = change.value().trim_end_matches(['\n', '\r']);
-                let _ = writeln!(out, "{}{}", change.tag(), self.mask(line));
+                let line = match change.tag() {
+                    ChangeTag::Delete if hide_old => first_word_of(line),
+                    _ => self.mask(line),
+                };
+                let _ = writeln!(out, "{}{line}", change.tag());
             }
         }
         out
@@ -97,6 +103,15 @@ impl RenderedFile {
             _ => line.to_owned(),
         }
     }
+}
+
+/// The line without anything that could be a secret.
+fn first_word_of(line: &str) -> String {
+    let trimmed = line.trim_start();
+    let end = trimmed.find(|c: char| c.is_whitespace() || ":=\"'".contains(c)).unwrap_or(trimmed.len());
+    let rest = if trimmed.is_empty() { "" } else { " ***" };
+    let word = if end == trimmed.len() { "" } else { &trimmed[..end] };
+    format!("{}{word}{rest}", &line[..line.len() - trimmed.len()])
 }
 
 /// A template that could not be rendered.
@@ -187,8 +202,17 @@ mod tests {
     #[test]
     fn a_diff_shows_that_a_secret_changed_but_not_the_secret() {
         let diff = file("user: a\npassword: \"new\"\n").diff_from("user: a\npassword: \"old\"\n");
-        assert!(diff.contains("-password: ***\n+password: ***\n"), "{diff}");
+        assert!(diff.contains("-password ***\n+password: ***\n"), "{diff}");
         assert!(!diff.contains("old\"") && !diff.contains("new"), "{diff}");
+    }
+
+    #[test]
+    fn nothing_of_a_file_that_others_wrote_is_shown_but_how_its_lines_begin() {
+        let old = "# by hand\n\"app\" \"hunter2\"\n  other=hunter2\nhunter2\nuser: a\n";
+        for access in [Access::Service, Access::World] {
+            let diff = RenderedFile { access, ..file("user: a\npassword: \"new\"\n") }.diff_from(old);
+            assert!(!diff.contains("hunter2") && diff.contains("-  other ***") && diff.contains(" user: a"), "{diff}");
+        }
     }
 
     #[test]

@@ -11,15 +11,16 @@ use crate::{ContainersError, Service};
 const VIP_PROFILE: &str = "with-vip";
 /// The project's name, as the Compose file says it; a variable in `.env` would beat that.
 const PROJECT: &str = "patroni-stack";
-/// Variables that would make Compose read another file or use another name.
-const FOREIGN: [&str; 6] = [
-    "COMPOSE_FILE",
-    "COMPOSE_PROJECT_NAME",
-    "COMPOSE_PROFILES",
-    "COMPOSE_ENV_FILES",
-    "COMPOSE_PROJECT_DIRECTORY",
-    "COMPOSE_REMOVE_ORPHANS",
-];
+/// The generated file.
+const FILE: &str = "docker-compose.yaml";
+/// What a user may add to it; the first that is there counts, as for Compose itself.
+const OVERRIDES: [&str; 4] =
+    ["docker-compose.override.yml", "docker-compose.override.yaml", "compose.override.yml", "compose.override.yaml"];
+/// Variables that would make Compose do something else than what is asked here.
+const FOREIGN: [&str; 4] =
+    ["COMPOSE_ENV_FILES", "COMPOSE_PROJECT_DIRECTORY", "COMPOSE_REMOVE_ORPHANS", "DOCKER_CONTEXT"];
+/// Where the engine is that bollard speaks to, too, whatever context the docker command is set to.
+const ENGINE: &str = "unix:///var/run/docker.sock";
 
 /// The Compose command in one stack directory.
 #[derive(Debug, Clone)]
@@ -75,9 +76,12 @@ impl Compose {
         self.run(&["--profile", VIP_PROFILE, "restart", service.name()]).await
     }
 
-    /// Removes the containers and their anonymous volumes; the data folders stay.
-    pub async fn down(&self) -> Result<(), ContainersError> {
-        self.run(&["--profile", VIP_PROFILE, "down", "-v", "--remove-orphans"]).await
+    /// Stops and removes the containers of the stack, and nothing else: what a user added beside
+    /// them, and every volume, stays.
+    pub async fn remove(&self) -> Result<(), ContainersError> {
+        let mut arguments = vec!["--profile", VIP_PROFILE, "rm", "--stop", "--force"];
+        arguments.extend(Service::ALL.map(Service::name));
+        self.run(&arguments).await
     }
 
     async fn run(&self, arguments: &[&str]) -> Result<(), ContainersError> {
@@ -104,6 +108,13 @@ impl Compose {
             .kill_on_drop(true);
         for name in FOREIGN {
             command.env_remove(name);
+        }
+        // set rather than removed: the same names in `.env` would count otherwise
+        let overriding = OVERRIDES.into_iter().find(|name| self.root.join(name).is_file());
+        let files: Vec<&str> = [FILE].into_iter().chain(overriding).collect();
+        command.env("COMPOSE_FILE", files.join(":")).env("COMPOSE_PATH_SEPARATOR", ":").env("COMPOSE_PROFILES", "");
+        if std::env::var_os("DOCKER_HOST").is_none_or(|host| host.is_empty()) {
+            command.env("DOCKER_HOST", ENGINE);
         }
         command
     }

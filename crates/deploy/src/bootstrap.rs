@@ -18,7 +18,7 @@ pub struct Bootstrap {
 /// Writes what changed; with `check` it only compares. `None`: a person has to edit `.env` first.
 pub fn bootstrap(stack: &StackDir, check: bool, console: &dyn Console) -> Result<Option<Bootstrap>, DeployError> {
     let _lock = if check { None } else { Some(stack.lock()?) };
-    let env = if check { Some(stack.settings()?.env) } else { settings::ensure(stack, false, console)? };
+    let env = if check { Some(settings::read(stack, console)?) } else { settings::ensure(stack, false, console)? };
     let Some(env) = env else { return Ok(None) };
     let files = stack.compare(render(&env, &start_without_asking(stack, &env)?)?)?;
     if check {

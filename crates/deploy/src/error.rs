@@ -66,6 +66,16 @@ pub enum DeployError {
         /// What the kernel lists.
         held: String,
     },
+    /// The interface for the VIP is not the one that holds NODE_IP.
+    #[error("`KEEPALIVED_INTERFACE` is {name}, but `NODE_IP` {address} is on {holder}")]
+    OtherInterface {
+        /// The configured name.
+        name: String,
+        /// NODE_IP.
+        address: Ipv4Addr,
+        /// The interface that holds it.
+        holder: String,
+    },
     /// A container of that name is there, and not from this stack directory.
     #[error("the container `{service}` on this machine belongs to {owner}, not to this stack directory")]
     OtherStack {
@@ -126,6 +136,10 @@ impl Hint for DeployError {
                 "use the address under which the other machines reach this one; a Docker network's address (172.18.x) \
                  would be registered and no replica could connect",
             ),
+            Self::OtherInterface { holder, .. } => vec![format!(
+                "set KEEPALIVED_INTERFACE={holder}: keepalived speaks to the other nodes from NODE_IP, through that interface \
+                 alone; through another one no node would hear it, and two would hold the VIP"
+            )],
             Self::NoInterface { .. } => one("`ip -br addr` lists the interfaces; take the one that holds NODE_IP"),
             Self::OtherStack { service, .. } => vec![format!(
                 "one stack per machine: run it in that folder, or remove the container first (docker rm -f {service}), \

@@ -13,6 +13,9 @@ use crate::DeployError;
 /// etcd's folder of data, relative to the stack directory.
 pub(crate) const ETCD_DATA: &str = "data/etcd";
 
+/// PostgreSQL's folder of data, relative to the stack directory.
+pub(crate) const PG_DATA: &str = "data/pg";
+
 /// Every generated file, in the order in which the services depend on each other.
 pub fn render(env: &NodeEnv, start: &Start) -> Result<ConfigSet, RenderError> {
     let mut files = pgstack_compose::render(env)?;

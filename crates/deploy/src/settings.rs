@@ -31,6 +31,11 @@ pub(crate) fn ensure(stack: &StackDir, yes: bool, console: &dyn Console) -> Resu
             return Ok(None);
         }
     }
+    read(stack, console).map(Some)
+}
+
+/// The settings of this node, with what deserves a warning told.
+pub(crate) fn read(stack: &StackDir, console: &dyn Console) -> Result<NodeEnv, DeployError> {
     let Loaded { env, warnings } = stack.settings()?;
     for warning in &warnings {
         console.warn(&warning.to_string());
@@ -38,7 +43,7 @@ pub(crate) fn ensure(stack: &StackDir, yes: bool, console: &dyn Console) -> Resu
     if stack.env_is_world_readable() {
         console.warn("everybody on this machine can read the passwords in .env: chmod 600 .env");
     }
-    Ok(Some(env))
+    Ok(env)
 }
 
 fn create(stack: &StackDir, console: &dyn Console) -> Result<(), DeployError> {

@@ -1,6 +1,7 @@
 //! All settings of one node, checked: what `.env` means.
 
 use pgstack_topology::{ImageRef, InterfaceName, LocalNode, Secret};
+use sha2::Sha256;
 
 /// Everything that the generators and `deploy` need to know about this node and its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,32 @@ pub struct NodeEnv {
     pub etcd_state: Option<EtcdState>,
     /// `ETCD_INITIAL_CLUSTER`, for the manual procedure: `etcd1=http://…:2380,…`.
     pub etcd_initial_cluster: Option<String>,
+}
+
+impl NodeEnv {
+    /// A fingerprint, 16 hexadecimal digits, of what must be the same on every node: addresses, VIP
+    /// and passwords. Nodes compare it in public, so it is made slowly and out of all secrets at
+    /// once: guessing one of them takes guessing all.
+    pub fn agreement(&self) -> String {
+        let topology = self.local.topology();
+        let nodes: Vec<String> = topology.nodes().map(|node| node.ip().to_string()).collect();
+        let public = format!("{} {} {}", topology.vip(), self.vrrp.router_id, nodes.join(" "));
+        let secrets = [
+            &self.superuser_password,
+            &self.replication_password,
+            &self.pooler_password,
+            &self.restapi_password,
+            &self.vrrp.password,
+        ];
+        let mut joint = Vec::new();
+        for secret in secrets {
+            joint.extend_from_slice(&(secret.expose().len() as u64).to_be_bytes());
+            joint.extend_from_slice(secret.expose().as_bytes());
+        }
+        let digest = pbkdf2::pbkdf2_hmac_array::<Sha256, 8>(&joint, public.as_bytes(), 4096);
+        joint.fill(0);
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// keepalived's settings.

@@ -20,6 +20,7 @@ pub const STATS_USER: &str = "admin";
 struct Config<'a> {
     me: Node,
     nodes: Vec<Node>,
+    agreement: String,
     port: Ports,
     stats_auth: HaproxyWord<'a>,
 }
@@ -41,6 +42,7 @@ pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
     let config = Config {
         me: env.local.me(),
         nodes: env.local.topology().nodes().collect(),
+        agreement: env.agreement(),
         port: PORTS,
         stats_auth: HaproxyWord(&stats_auth),
     };

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgstack_config::{Access, SERVICE_ID};
 
+use crate::write::make_folder;
 use crate::{StackDir, WorkdirError};
 
 /// The folders that hold data, relative to the stack directory.
@@ -97,9 +98,8 @@ impl StackDir {
     pub fn loaded(&self) -> Result<BTreeMap<String, String>, WorkdirError> {
         match self.read(LOADED)? {
             None => Ok(BTreeMap::new()),
-            Some(text) => {
-                serde_json::from_str(&text).map_err(|source| WorkdirError::Record { path: self.path(LOADED), source })
-            }
+            // damaged is as good as missing
+            Some(text) => Ok(serde_json::from_str(&text).unwrap_or_default()),
         }
     }
 
@@ -121,7 +121,7 @@ fn ensure_owned(dir: &Path) -> Result<bool, WorkdirError> {
     let write = |source| WorkdirError::Write { path: dir.to_owned(), source };
     let made = !dir.exists();
     if made {
-        fs::create_dir_all(dir).map_err(write)?;
+        make_folder(dir)?;
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(write)?;
     }
     let meta = fs::metadata(dir).map_err(write)?;

@@ -185,7 +185,7 @@ fn give_group(path: &Path, gid: u32) -> Result<(), WorkdirError> {
 }
 
 /// The folder and its missing parents, readable by every container whatever the umask says.
-fn make_folder(folder: &Path) -> Result<(), WorkdirError> {
+pub(crate) fn make_folder(folder: &Path) -> Result<(), WorkdirError> {
     let missing: Vec<PathBuf> = folder.ancestors().take_while(|dir| !dir.exists()).map(Path::to_owned).collect();
     for dir in missing.iter().rev() {
         let write = |source| WorkdirError::Write { path: dir.clone(), source };

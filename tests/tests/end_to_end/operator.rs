@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pgstack_lab::{Endpoint, Machine, STACK};
-use pgstack_tests::cluster::{HOSTILE, eventually, leader, until_it_works, vip_holder, with_cluster};
+use pgstack_tests::cluster::{HOSTILE, eventually, held_by, leader, until_it_works, vip_holder, with_cluster};
 
 use crate::LAB;
 
@@ -199,5 +199,60 @@ fn only_one_deploy_at_a_time_changes_a_node() {
         let held = format!("flock -n {STACK} -c '{STACK}/deploy; echo code $?' 2>&1");
         let output = machine.sh(&held).await.expect("run");
         assert!(output.contains("another command is changing") && output.contains("code 1"), "{output}");
+    });
+}
+
+#[test]
+fn a_node_with_another_password_is_told_so_and_the_vip_keeps_one_owner() {
+    with_cluster(LAB, 3, async |lab| {
+        let machine = &lab.machines().await.expect("machines")[2];
+        let change = format!(
+            "cd {STACK} && cp -a .env /tmp/env && sed -i 's/^KEEPALIVED_AUTH_PASS=.*/KEEPALIVED_AUTH_PASS=another1/' .env"
+        );
+        machine.sh(&change).await.expect("changed");
+        let output = machine.run(&[&format!("{STACK}/deploy"), "--timeout", "5"]).await.expect("run");
+        assert_eq!(output.code, 1, "{}", output.stdout);
+        assert!(output.stderr.contains("node 1, 2 runs with other nodes, VIP or passwords"), "{}", output.stderr);
+        let vip = lab.vip().await.expect("a VIP").to_string();
+        assert_eq!(held_by(lab, &vip).await.len(), 1, "one owner");
+        machine.sh(&format!("cp -a /tmp/env {STACK}/.env")).await.expect("put back");
+        let output = machine.run(&[&format!("{STACK}/deploy")]).await.expect("run");
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert_eq!(held_by(lab, &vip).await.len(), 1, "one owner");
+    });
+}
+
+#[test]
+fn an_interface_that_does_not_hold_the_nodes_address_is_refused() {
+    with_cluster(LAB, 3, async |lab| {
+        let machine = &lab.machines().await.expect("machines")[0];
+        let before = footprint(machine).await;
+        let change = format!(
+            "cd {STACK} && cp -a .env /tmp/env && sed -i 's/^KEEPALIVED_INTERFACE=.*/KEEPALIVED_INTERFACE=docker0/' .env"
+        );
+        machine.sh(&change).await.expect("changed");
+        let output = machine.run(&[&format!("{STACK}/deploy")]).await.expect("run");
+        machine.sh(&format!("cp -a /tmp/env {STACK}/.env")).await.expect("put back");
+        assert_eq!(output.code, 1, "{}", output.stdout);
+        assert!(output.stderr.contains("set KEEPALIVED_INTERFACE=eth0"), "{}", output.stderr);
+        assert_eq!(containers(&footprint(machine).await), containers(&before));
+    });
+}
+
+/// The part of a footprint that tells of containers.
+fn containers(footprint: &str) -> String {
+    footprint.lines().filter(|line| line.starts_with('/')).collect()
+}
+
+#[test]
+fn lost_postgresql_data_of_a_replica_is_cloned_anew() {
+    with_cluster(LAB, 3, async |lab| {
+        let leader = leader(lab).await.id();
+        let machines = lab.machines().await.expect("machines");
+        let replica = machines.iter().find(|machine| machine.id() != leader).expect("a replica");
+        replica.sh(&format!("rm -rf {STACK}/data/pg")).await.expect("lost");
+        let output = replica.run(&[&format!("{STACK}/deploy")]).await.expect("run");
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert!(output.stderr.contains("streaming from"), "{}", output.stderr);
     });
 }

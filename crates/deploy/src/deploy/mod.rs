@@ -9,11 +9,11 @@ mod site;
 
 use std::time::Duration;
 
-use pgstack_containers::Up;
+use pgstack_containers::{Service, Up};
 use pgstack_diagnostics::Console;
 use pgstack_workdir::StackDir;
 
-use crate::files::only_ours;
+use crate::files::{PG_DATA, only_ours};
 use crate::{DeployError, Ended, settings};
 pub use ready::Summary;
 use site::Site;
@@ -37,8 +37,11 @@ pub struct Deploy {
 /// Brings this node to where `.env` says it should be, and waits until it is there.
 pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) -> Result<Ended, DeployError> {
     let _lock = if options.dry_run { None } else { Some(stack.lock()?) };
-    let env =
-        if options.dry_run { Some(stack.settings()?.env) } else { settings::ensure(stack, options.yes, console)? };
+    let env = if options.dry_run {
+        Some(settings::read(stack, console)?)
+    } else {
+        settings::ensure(stack, options.yes, console)?
+    };
     let Some(env) = env else { return Ok(Ended::WaitsForUser) };
     let up = if options.vip { Up::WithVip } else { Up::WithoutVip };
     let site = Site::open(stack, env, up, options, console).await?;
@@ -50,10 +53,15 @@ pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) ->
         return Ok(Ended::Done);
     }
     preflight::images(&site).await?;
-    site.stack.ensure_data_dirs()?;
+    let lost_under_patroni = !stack.path(PG_DATA).exists() && before.contains_key(&Service::Patroni);
+    stack.ensure_data_dirs()?;
+    if lost_under_patroni {
+        // it still has the deleted folder mounted, and could write into nothing else
+        site.compose.restart(Service::Patroni).await?;
+    }
     membership::reach(&site).await?;
     services::converge(&site, &before).await?;
-    let summary = ready::wait(&site).await?;
+    let summary = ready::wait(&site, &before).await?;
     summary.print(console);
     Ok(Ended::Done)
 }

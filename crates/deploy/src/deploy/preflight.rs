@@ -38,6 +38,11 @@ pub(super) fn this_machine(site: &Site<'_>) -> Result<(), DeployError> {
     if site.up == Up::WithVip && !kernel.has_interface(&wanted) {
         return Err(DeployError::NoInterface { name: wanted, held: kernel.describe() });
     }
+    // a second address of an interface may carry a label behind its name
+    let holder = kernel.holder_of(address).and_then(|name| name.split(':').next()).unwrap_or_default();
+    if site.up == Up::WithVip && holder != wanted {
+        return Err(DeployError::OtherInterface { name: wanted, address, holder: holder.to_owned() });
+    }
     Ok(())
 }
 

@@ -1,13 +1,15 @@
 //! Waiting until this node serves, and saying how to connect.
 
+use std::net::Ipv4Addr;
+
 use futures_util::future::join_all;
 use pgstack_cluster_view::{Instance, View};
 use pgstack_containers::{Service, Up};
 use pgstack_diagnostics::Console;
 use pgstack_patroni::pooler::{COMMAND, PoolerState};
-use pgstack_topology::{Node, NodeId, Vip, port};
+use pgstack_topology::{Node, NodeId, port};
 
-use super::services;
+use super::services::{self, States};
 use super::site::Site;
 use crate::DeployError;
 
@@ -19,7 +21,7 @@ const LOG_LINES: usize = 8;
 pub struct Summary {
     leader: String,
     streaming: Vec<String>,
-    vip: Vip,
+    address: Ipv4Addr,
     vip_holder: Option<NodeId>,
 }
 
@@ -27,7 +29,7 @@ impl Summary {
     /// The last words of a deploy.
     pub(super) fn print(&self, console: &dyn Console) {
         let streaming = if self.streaming.is_empty() { "none yet".to_owned() } else { self.streaming.join(", ") };
-        let ip = self.vip.ip();
+        let ip = self.address;
         console.out(&format!("leader     {}", self.leader));
         console.out(&format!("streaming  {streaming}"));
         if let Some(holder) = self.vip_holder {
@@ -40,12 +42,14 @@ impl Summary {
 }
 
 /// Waits for PostgreSQL, the pooler's role, HAProxy, PgBouncer and the VIP.
-pub(super) async fn wait(site: &Site<'_>) -> Result<Summary, DeployError> {
+pub(super) async fn wait(site: &Site<'_>, before: &States) -> Result<Summary, DeployError> {
     let leader = postgres(site).await?;
-    pooler_role(site).await?;
+    pooler_role(site, &leader).await?;
     proxies(site).await?;
-    let vip_holder = if site.up == Up::WithVip { Some(vip(site).await?) } else { None };
-    Ok(Summary { leader, streaming: streaming(site).await, vip: site.env.local.topology().vip(), vip_holder })
+    let vip_holder = if site.up == Up::WithVip { Some(vip(site, before).await?) } else { None };
+    let local = &site.env.local;
+    let address = if vip_holder.is_some() { local.topology().vip().ip() } else { local.me().ip() };
+    Ok(Summary { leader, streaming: streaming(site).await, address: address.addr(), vip_holder })
 }
 
 /// The members that stream at this moment, each asked itself.
@@ -100,7 +104,7 @@ fn standing(view: &View, instance: &Instance, me: Node) -> Result<String, String
 }
 
 /// The role lives in PostgreSQL, so the primary's node sets it up and the others receive it.
-async fn pooler_role(site: &Site<'_>) -> Result<(), DeployError> {
+async fn pooler_role(site: &Site<'_>, leader: &str) -> Result<(), DeployError> {
     site.console.begin("the pooler's role");
     loop {
         let output = site.engine.exec(Service::Patroni.name(), None, &COMMAND).await?;
@@ -114,7 +118,14 @@ async fn pooler_role(site: &Site<'_>) -> Result<(), DeployError> {
                 return Ok(());
             }
             (0, Ok(PoolerState::Standby | PoolerState::Outdated)) => {
-                "not here yet; `deploy` on the leader's node sets it up".to_owned()
+                let detail = format!(
+                    "not as this .env says; run `deploy` on the node of {leader}, the leader, with the same .env"
+                );
+                if site.time_left().is_zero() {
+                    let seconds = site.timeout_seconds();
+                    return Err(DeployError::NotReady { what: "the pooler's role", detail, seconds, log: None });
+                }
+                detail
             }
             (0, Err(error)) => error.to_string(),
             _ => output.stderr.trim().to_owned(),
@@ -148,10 +159,10 @@ async fn proxies(site: &Site<'_>) -> Result<(), DeployError> {
     }
 }
 
-async fn vip(site: &Site<'_>) -> Result<NodeId, DeployError> {
+async fn vip(site: &Site<'_>, before: &States) -> Result<NodeId, DeployError> {
     let vip = site.env.local.topology().vip();
     site.console.begin("the VIP");
-    known_to_all(site).await?;
+    agreed(site, before).await?;
     loop {
         if let Some(holder) = site.observer.vip_holder(vip).await {
             site.console.end(&format!("{} is on node {holder}", vip.ip()));
@@ -165,19 +176,22 @@ async fn vip(site: &Site<'_>) -> Result<NodeId, DeployError> {
     }
 }
 
-/// A node that joins starts keepalived only when the others know of it.
-async fn known_to_all(site: &Site<'_>) -> Result<(), DeployError> {
-    if site.engine.inspect(Service::Keepalived.name()).await?.is_some_and(|state| state.running) {
-        return Ok(());
-    }
+/// keepalived starts, and reads changed settings, only when all others agree with this node.
+async fn agreed(site: &Site<'_>, before: &States) -> Result<(), DeployError> {
     loop {
-        let strangers = services::strangers(site).await;
-        if strangers.is_empty() {
-            return services::up(site).await.map(drop);
+        let others = services::disagreeing(site).await;
+        if others.is_empty() {
+            if !site.engine.inspect(Service::Keepalived.name()).await?.is_some_and(|state| state.running) {
+                services::up(site).await?;
+            }
+            services::refresh(site, before, |service| service == Service::Keepalived).await?;
+            return Ok(());
         }
-        let numbers: Vec<String> = strangers.iter().map(ToString::to_string).collect();
-        let detail =
-            format!("node {} does not know this node yet: put it into .env there and run deploy", numbers.join(", "));
+        let numbers: Vec<String> = others.iter().map(ToString::to_string).collect();
+        let detail = format!(
+            "node {} runs with other nodes, VIP or passwords than this .env says: make them the same and run deploy there",
+            numbers.join(", ")
+        );
         site.console.progress(&detail);
         if !site.pause().await {
             let seconds = site.timeout_seconds();

@@ -27,22 +27,24 @@ pub(super) fn write(site: &Site<'_>, start: &Start) -> Result<Vec<Pending>, Depl
     site.stack.write(&files)?;
     for item in files.iter().filter(|item| item.change != Change::None) {
         site.console.note(&format!("  wrote {}", item.file.path));
+        site.note_written(item.file.path);
     }
     Ok(files)
 }
 
-/// What may come up at this moment: not keepalived, where another node would not hear it.
+/// What may come up at this moment: not keepalived, where another node disagrees.
 async fn up_now(site: &Site<'_>) -> Up {
-    if site.up == Up::WithVip && !strangers(site).await.is_empty() { Up::WithoutVip } else { site.up }
+    if site.up == Up::WithVip && !disagreeing(site).await.is_empty() { Up::WithoutVip } else { site.up }
 }
 
-/// The nodes that serve, but do not know of this one yet. VRRP goes from node to node: where one
-/// does not know the other, both may hold the VIP.
-pub(super) async fn strangers(site: &Site<'_>) -> Vec<NodeId> {
-    let known_here = site.env.local.topology().size();
+/// The nodes that serve with other addresses, VIP or passwords than this one's: one that does not
+/// know of this node yet, or whose `.env` differs. VRRP goes from node to node, under a password;
+/// where two nodes do not understand each other, both hold the VIP.
+pub(super) async fn disagreeing(site: &Site<'_>) -> Vec<NodeId> {
+    let here = site.env.agreement();
     let asked = site.env.local.peers().map(async |peer| {
         let proxy = site.observer.haproxy_at(peer.ip().addr()).await?;
-        (proxy.nodes < known_here).then(|| peer.id())
+        (proxy.agreement != here).then(|| peer.id())
     });
     join_all(asked).await.into_iter().flatten().collect()
 }
@@ -53,19 +55,32 @@ pub(super) async fn up(site: &Site<'_>) -> Result<States, DeployError> {
     states(site).await
 }
 
-/// Brings this node to its final files and makes every service run with them.
+/// Brings this node to its final files and makes every service but keepalived run with them.
 /// `before` is how they were before this deploy touched anything.
 pub(super) async fn converge(site: &Site<'_>, before: &States) -> Result<(), DeployError> {
     site.console.begin("services");
-    let start = Start::settled(&site.desired);
-    write(site, &start)?;
-    let after = up(site).await?;
+    write(site, &Start::settled(&site.desired))?;
+    up(site).await?;
+    let told = refresh(site, before, |service| service != Service::Keepalived).await?;
+    site.console.end(&if told.is_empty() { "up".to_owned() } else { format!("up; reloaded {}", told.join(", ")) });
+    Ok(())
+}
+
+/// Tells those of the chosen services that run with older files to read them again; returns which.
+pub(super) async fn refresh(
+    site: &Site<'_>,
+    before: &States,
+    chosen: impl Fn(Service) -> bool,
+) -> Result<Vec<&'static str>, DeployError> {
+    let after = states(site).await?;
     let mut loaded = site.stack.loaded()?;
-    let now = fingerprint::of_services(&site.env, &render(&site.env, &start)?);
+    let now = fingerprint::of_services(&site.env, &render(&site.env, &Start::settled(&site.desired))?);
     let mut told = Vec::new();
-    for &service in site.services() {
+    for &service in site.services().iter().filter(|&&service| chosen(service)) {
         let (name, print) = (service.name(), &now[service.name()]);
-        if loaded.get(name) == Some(print) {
+        // what is written anew may have been loaded by hand in between, whatever the record says
+        let rewritten = service != Service::Etcd && site.has_written(name);
+        if loaded.get(name) == Some(print) && !rewritten {
             continue;
         }
         let same = |state: &&ContainerState| after.get(&service).is_some_and(|after| is_same_run(state, after));
@@ -79,8 +94,7 @@ pub(super) async fn converge(site: &Site<'_>, before: &States) -> Result<(), Dep
         loaded.insert(name.to_owned(), print.clone());
         site.stack.record_loaded(&loaded)?;
     }
-    site.console.end(&if told.is_empty() { "up".to_owned() } else { format!("up; reloaded {}", told.join(", ")) });
-    Ok(())
+    Ok(told)
 }
 
 /// A reload keeps every connection. etcd has none: it is restarted.

@@ -1,5 +1,7 @@
 //! Everything a deploy works with: the stack directory, the settings, the engine, the clock.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pgstack_cluster_view::Observer;
@@ -25,6 +27,7 @@ pub(super) struct Site<'a> {
     pub(super) observer: Observer,
     pub(super) up: Up,
     pub(super) console: &'a dyn Console,
+    written: Mutex<BTreeSet<String>>,
     started: Instant,
     timeout: Duration,
 }
@@ -48,6 +51,7 @@ impl<'a> Site<'a> {
             observer: Observer::new(),
             up,
             console,
+            written: Mutex::default(),
             started: Instant::now(),
             timeout: options.timeout,
         })
@@ -59,6 +63,17 @@ impl<'a> Site<'a> {
             Up::WithVip => &Service::ALL,
             Up::WithoutVip => &Service::ALL[..4],
         }
+    }
+
+    /// Remembers that this deploy wrote a file.
+    pub(super) fn note_written(&self, path: &str) {
+        let folder = path.split('/').next().unwrap_or(path);
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
+    }
+
+    /// Whether this deploy wrote a file of a service.
+    pub(super) fn has_written(&self, service: &str) -> bool {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).contains(service)
     }
 
     /// How much of the timeout is left.
