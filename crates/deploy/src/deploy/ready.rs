@@ -164,11 +164,16 @@ async fn vip(site: &Site<'_>, before: &States) -> Result<NodeId, DeployError> {
     site.console.begin("the VIP");
     agreed(site, before).await?;
     loop {
-        if let Some(holder) = site.observer.vip_holder(vip).await {
-            site.console.end(&format!("{} is on node {holder}", vip.ip()));
-            return Ok(holder);
-        }
-        let detail = format!("nobody answers at {}", vip.ip());
+        let own = site.engine.inspect(Service::Keepalived.name()).await?;
+        let detail = if own.is_some_and(|state| state.status == "running") {
+            if let Some(holder) = site.observer.vip_holder(vip).await {
+                site.console.end(&format!("{} is on node {holder}", vip.ip()));
+                return Ok(holder);
+            }
+            format!("nobody answers at {}", vip.ip())
+        } else {
+            "keepalived on this node does not keep running".to_owned()
+        };
         site.console.progress(&detail);
         if !site.pause().await {
             return Err(not_ready(site, "the VIP", detail, Service::Keepalived).await);
