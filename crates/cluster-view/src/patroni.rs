@@ -13,9 +13,6 @@ pub struct View {
     /// All registered members.
     #[serde(default)]
     pub members: Vec<Member>,
-    /// Whether automatic failover is switched off.
-    #[serde(default)]
-    pub pause: bool,
 }
 
 /// One registered member.
@@ -28,9 +25,6 @@ pub struct Member {
     /// `running`, `streaming`, `stopped`, `creating replica`, …
     #[serde(default)]
     pub state: String,
-    /// The address under which PostgreSQL is registered.
-    #[serde(default)]
-    pub host: String,
 }
 
 /// One PostgreSQL as its own Patroni describes it at this moment; what the others know of it is up

@@ -59,8 +59,6 @@ impl Engine {
             status: state.status.map(|status| status.to_string()).unwrap_or_default(),
             running: state.running.unwrap_or_default(),
             started_at: state.started_at.unwrap_or_default(),
-            health: state.health.and_then(|health| health.status).map(|status| status.to_string()),
-            restarts: answer.restart_count.unwrap_or_default(),
             made_in: answer.config.and_then(|config| config.labels?.remove(WORKING_DIR)),
         }))
     }

@@ -50,10 +50,6 @@ pub struct ContainerState {
     pub running: bool,
     /// When it was last started, RFC 3339, as the engine prints it.
     pub started_at: String,
-    /// `healthy`, `unhealthy`, `starting`; `None` where there is no health check.
-    pub health: Option<String>,
-    /// How often the engine restarted it.
-    pub restarts: i64,
     /// The folder from which Compose made it; `None` where something else made it.
     pub made_in: Option<String>,
 }

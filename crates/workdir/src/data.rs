@@ -105,8 +105,8 @@ impl StackDir {
 
     /// Keeps what [`StackDir::loaded`] returns.
     pub fn record_loaded(&self, loaded: &BTreeMap<String, String>) -> Result<(), WorkdirError> {
-        let text = serde_json::to_string_pretty(loaded)
-            .map_err(|source| WorkdirError::Record { path: self.path(LOADED), source })?;
+        // a map of strings always serialises
+        let text = serde_json::to_string_pretty(loaded).unwrap_or_default();
         self.write_file(LOADED, &(text + "\n"), Access::Root)
     }
 

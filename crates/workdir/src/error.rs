@@ -58,14 +58,6 @@ pub enum WorkdirError {
         /// That file.
         path: PathBuf,
     },
-    /// The record of what the services have loaded is damaged.
-    #[error("cannot understand {}", path.display())]
-    Record {
-        /// That file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
 }
 
 impl Hint for WorkdirError {

@@ -53,12 +53,12 @@ pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) ->
         return Ok(Ended::Done);
     }
     preflight::images(&site).await?;
-    let lost_under_patroni = !stack.path(PG_DATA).exists() && before.contains_key(&Service::Patroni);
-    stack.ensure_data_dirs()?;
-    if lost_under_patroni {
-        // it still has the deleted folder mounted, and could write into nothing else
-        site.compose.restart(Service::Patroni).await?;
+    if !stack.path(PG_DATA).exists() && before.contains_key(&Service::Patroni) {
+        // It still has the deleted folder mounted, and could write into nothing else. Stopped before
+        // the new folder is made, so that a deploy that is killed in between is finished by the next.
+        site.compose.stop(Service::Patroni).await?;
     }
+    stack.ensure_data_dirs()?;
     membership::reach(&site).await?;
     services::converge(&site, &before).await?;
     let summary = ready::wait(&site, &before).await?;
