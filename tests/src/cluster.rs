@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pgstack_cluster_view::Observer;
 use pgstack_diagnostics::{Answer, Console};
-use pgstack_lab::{DeployOrder, Lab, LabError, Machine, Up};
+use pgstack_lab::{DeployOrder, Lab, Machine, Up};
 use tokio::runtime::Runtime;
 
 use crate::docker_or_skip;
@@ -71,7 +71,7 @@ pub fn with_machines(name: &str, nodes: u8, test: impl AsyncFnOnce(&Lab)) {
     let mut made = lock();
     let runtime = Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let lab = Lab::open(name).await.expect("a lab");
+        let lab = Lab::open(&format!("{}{name}", prefix())).await.expect("a lab");
         if !*made {
             lab.down().await.expect("what an earlier run left is removed");
             lab.prepare(&up(nodes), &Telling).await.expect("machines");
@@ -79,6 +79,11 @@ pub fn with_machines(name: &str, nodes: u8, test: impl AsyncFnOnce(&Lab)) {
         }
         test(&lab).await;
     });
+}
+
+/// Keeps two runs on one engine apart, such as those of two checkouts.
+fn prefix() -> String {
+    std::env::var("PGSTACK_TEST_LABS").unwrap_or_default()
 }
 
 /// A failed test poisons nothing: the next one brings the cluster back into order.
@@ -186,15 +191,14 @@ pub async fn vip_holder(lab: &Lab) -> Machine {
 /// When it does not within `limit`.
 pub async fn until_it_works(lab: &Lab, port: u16, sql: &str, limit: Duration) -> Option<String> {
     let endpoint = lab.endpoint(port).await.expect("an endpoint");
-    let last: Mutex<Option<LabError>> = Mutex::new(None);
-    let attempt = async || match endpoint.query(sql, Duration::from_secs(2)).await {
-        Ok(answer) => Some(answer),
-        Err(error) => {
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            None
+    let began = Instant::now();
+    loop {
+        match endpoint.query(sql, Duration::from_secs(2)).await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(began.elapsed() < limit, "after {limit:?} still not so: {sql}: {error}"),
         }
-    };
-    eventually(&format!("{sql} on port {port}"), limit, attempt).await
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// The machines whose kernel has the VIP.

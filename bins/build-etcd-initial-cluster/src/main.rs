@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use pgstack_cli::{Outcome, Parser as _, PrintArgs, Terminal, run};
+use pgstack_cli::{Ended, Parser as _, PrintArgs, Terminal, run};
 use pgstack_diagnostics::Console as _;
 
 fn main() -> ExitCode {
@@ -12,6 +12,6 @@ fn main() -> ExitCode {
         terminal.out(&format!("ETCD_INITIAL_CLUSTER={}", env.local.topology().etcd_initial_cluster()));
         terminal
             .out("# for the new node's .env, together with ETCD_INITIAL_CLUSTER_STATE=existing; deploy needs neither");
-        Ok(Outcome::Done)
+        Ok(Ended::Done)
     })
 }

@@ -3,16 +3,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pgstack_cli::{DeployArgs, Outcome, Parser as _, run};
-use pgstack_deploy::{Deploy, Ended, block_on, deploy};
+use pgstack_cli::{DeployArgs, Parser as _, run};
+use pgstack_deploy::{Deploy, block_on, deploy};
 
 fn main() -> ExitCode {
     let DeployArgs { stack, no_vip, dry_run, yes, wipe_etcd, timeout } = DeployArgs::parse();
     run(|terminal| {
         let options = Deploy { vip: !no_vip, yes, dry_run, wipe_etcd, timeout: Duration::from_secs(timeout) };
-        Ok(match block_on(deploy(&stack.locate()?, options, terminal))? {
-            Ended::Done => Outcome::Done,
-            Ended::WaitsForUser => Outcome::Unfinished,
-        })
+        Ok(block_on(deploy(&stack.locate()?, options, terminal))?)
     })
 }

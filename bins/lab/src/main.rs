@@ -6,7 +6,7 @@ mod show;
 use std::process::ExitCode;
 
 use args::{Arguments, Command};
-use pgstack_cli::{Outcome, Parser as _, Terminal, run};
+use pgstack_cli::{Ended, Parser as _, Terminal, run};
 use pgstack_diagnostics::{Console as _, Hint};
 use pgstack_lab::{DeployOrder, Lab, LabError, install};
 
@@ -19,11 +19,11 @@ fn main() -> ExitCode {
     })
 }
 
-async fn work(arguments: Arguments, terminal: &Terminal) -> Result<Outcome, Box<dyn Hint>> {
+async fn work(arguments: Arguments, terminal: &Terminal) -> Result<Ended, Box<dyn Hint>> {
     if let Command::Install { dir } = &arguments.command {
         install(&args::own_folder()?, dir)?;
         terminal.out(&format!("installed into {}", dir.display()));
-        return Ok(Outcome::Done);
+        return Ok(Ended::Done);
     }
     let lab = Lab::open(&arguments.name).await?;
     match arguments.command {
@@ -48,5 +48,5 @@ async fn work(arguments: Arguments, terminal: &Terminal) -> Result<Outcome, Box<
         }
         Command::Install { .. } => {}
     }
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use pgstack_cli::{Outcome, Terminal};
+use pgstack_cli::{Ended, Terminal};
 use pgstack_cluster_view::{Instance, Observer};
 use pgstack_diagnostics::{Console as _, Hint};
 use pgstack_lab::{Lab, LabError, Machine};
@@ -49,7 +49,7 @@ fn describe(instance: &Instance) -> String {
 }
 
 /// Runs a command on a machine, in its stack directory, with this terminal.
-pub(crate) async fn shell(lab: &Lab, node: u8, command: Vec<String>) -> Result<Outcome, Box<dyn Hint>> {
+pub(crate) async fn shell(lab: &Lab, node: u8, command: Vec<String>) -> Result<Ended, Box<dyn Hint>> {
     let machine = lab.machine(node).await?;
     let command = if command.is_empty() { vec!["bash".to_owned()] } else { command };
     Ok(on_machine(&machine, &[], &command)?)
@@ -57,7 +57,7 @@ pub(crate) async fn shell(lab: &Lab, node: u8, command: Vec<String>) -> Result<O
 
 /// psql at the VIP, from the first machine that is on. The password travels in the environment of
 /// the psql process alone.
-pub(crate) async fn psql(lab: &Lab, arguments: Vec<String>) -> Result<Outcome, Box<dyn Hint>> {
+pub(crate) async fn psql(lab: &Lab, arguments: Vec<String>) -> Result<Ended, Box<dyn Hint>> {
     let machines = lab.machines().await?;
     let Some(machine) = machines.iter().find(|machine| machine.is_running()) else {
         return Err(LabError::NotUp { lab: lab.name().to_owned() }.into());
@@ -70,7 +70,7 @@ pub(crate) async fn psql(lab: &Lab, arguments: Vec<String>) -> Result<Outcome, B
     Ok(on_machine(machine, &[("PGPASSWORD", &endpoint.password)], &command)?)
 }
 
-fn on_machine(machine: &Machine, environment: &[(&str, &str)], command: &[String]) -> Result<Outcome, LabError> {
+fn on_machine(machine: &Machine, environment: &[(&str, &str)], command: &[String]) -> Result<Ended, LabError> {
     let mut docker = Command::new("docker");
     docker.args(["exec", "-i", "-w", pgstack_lab::STACK]);
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
@@ -86,5 +86,5 @@ fn on_machine(machine: &Machine, environment: &[(&str, &str)], command: &[String
         .stdin(Stdio::inherit())
         .status()
         .map_err(|source| LabError::File { path: "docker".into(), source })?;
-    Ok(if status.success() { Outcome::Done } else { Outcome::Unfinished })
+    Ok(if status.success() { Ended::Done } else { Ended::Unfinished })
 }

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use pgstack_config::ConfigSet;
-use pgstack_diagnostics::{Console, Hint};
+use pgstack_diagnostics::{Console, Ended, Hint};
 use pgstack_env::NodeEnv;
 use pgstack_workdir::{Change, Pending, StackDir};
 
-use crate::{Outcome, StackArgs, Terminal, run};
+use crate::{StackArgs, Terminal, run};
 
 /// The arguments of a generator.
 #[derive(Debug, Parser)]
@@ -48,7 +48,7 @@ fn write_or_show(
     arguments: &Arguments,
     terminal: &Terminal,
     render: impl FnOnce(&Context) -> Result<ConfigSet, Box<dyn Hint>>,
-) -> Result<Outcome, Box<dyn Hint>> {
+) -> Result<Ended, Box<dyn Hint>> {
     let stack = arguments.stack.locate()?;
     let loaded = stack.settings()?;
     for warning in &loaded.warnings {
@@ -64,7 +64,7 @@ fn write_or_show(
             }
             terminal.out(file.contents.trim_end_matches('\n'));
         }
-        return Ok(Outcome::Done);
+        return Ok(Ended::Done);
     }
     if arguments.check {
         return Ok(show_changes(terminal, &context.stack.compare(files)?, &[]));
@@ -73,11 +73,11 @@ fn write_or_show(
     let pending = context.stack.compare(files)?;
     context.stack.write(&pending)?;
     show_written(terminal, &pending, &[]);
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }
 
 /// Prints what would change.
-pub fn show_changes(terminal: &Terminal, pending: &[Pending], folders: &[&str]) -> Outcome {
+pub fn show_changes(terminal: &Terminal, pending: &[Pending], folders: &[&str]) -> Ended {
     for item in pending {
         terminal.out(&format!(
             "{}: {}",
@@ -93,9 +93,9 @@ pub fn show_changes(terminal: &Terminal, pending: &[Pending], folders: &[&str]) 
         terminal.out(&format!("{folder}: folder would be made ready"));
     }
     if folders.is_empty() && pending.iter().all(|item| item.change == Change::None) {
-        Outcome::Done
+        Ended::Done
     } else {
-        Outcome::Unfinished
+        Ended::Unfinished
     }
 }
 

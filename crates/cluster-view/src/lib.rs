@@ -1,12 +1,15 @@
 //! What the running services say about the cluster, over the network, and what the kernel says
-//! about this machine. Not answering is an answer here (`None`), never an error.
+//! about this machine. Not answering is an answer here (`None`), never an error. What changes
+//! something goes through [`Control`].
 
+mod control;
 mod kernel;
 mod patroni;
 mod proxy;
 
 use std::time::Duration;
 
+pub use control::{Control, ControlError};
 pub use kernel::{Interfaces, kernel_interfaces};
 pub use patroni::{Instance, Member, Role, View};
 pub use proxy::Proxy;

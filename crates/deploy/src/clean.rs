@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use pgstack_containers::{Compose, Engine, Service};
-use pgstack_diagnostics::{Answer, Console};
+use pgstack_diagnostics::{Console, Ended};
 use pgstack_etcd::Mark;
 use pgstack_workdir::{DATA_DIRS, DataState, StackDir};
 
 use crate::files::only_ours;
-use crate::{DeployError, Ended};
+use crate::{DeployError, consent};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,15 +52,9 @@ pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> R
     if options.dry_run {
         return Ok(Ended::Done);
     }
-    if !options.confirmed {
-        match console.ask("Delete all of it? It cannot be undone.") {
-            Answer::Yes => {}
-            Answer::No => return Ok(Ended::WaitsForUser),
-            Answer::Nobody => {
-                console.note("Nothing was deleted. Without a terminal, say --yes-delete-all-data.");
-                return Ok(Ended::WaitsForUser);
-            }
-        }
+    let question = "Delete all of it? It cannot be undone.";
+    if !consent::given(console, options.confirmed, question, "--yes-delete-all-data") {
+        return Ok(Ended::Unfinished);
     }
     if !containers.is_empty() {
         take_down(stack, &engine, &containers).await?;

@@ -1,18 +1,29 @@
-//! The use cases: bootstrap, deploy, clean. Each observes, plans, then executes.
+//! The use cases: bringing a node up, taking it out, mending what is broken. Each observes, plans, then executes.
 
 mod bootstrap;
 mod clean;
+mod clear_members;
+mod consent;
 mod deploy;
 mod error;
 mod files;
+mod fix_address;
+mod reclone;
+mod remove_node;
+mod reset_etcd;
 mod settings;
+mod site;
 
 pub use bootstrap::{Bootstrap, bootstrap};
 pub use clean::{Clean, clean};
+pub use clear_members::{ClearMembers, clear_members};
 pub use deploy::{Deploy, Summary, deploy};
 pub use error::DeployError;
 pub use files::{compose_files, render};
-pub use settings::Ended;
+pub use fix_address::{FixAddress, fix_address};
+pub use reclone::{Reclone, reclone};
+pub use remove_node::{RemoveNode, remove_node};
+pub use reset_etcd::{ResetEtcd, reset_etcd};
 
 /// Runs a use case to its end.
 pub fn block_on<T>(work: impl Future<Output = Result<T, DeployError>>) -> Result<T, DeployError> {

@@ -11,15 +11,6 @@ use crate::DeployError;
 /// For a stack directory that holds no `.env.example`.
 const EXAMPLE: &str = include_str!("../../../.env.example");
 
-/// How a use case ended that did not fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// All is done.
-    Done,
-    /// Something is left to do for a person, and it was said what.
-    WaitsForUser,
-}
-
 /// The settings of this node. Where there is no `.env` yet, one is made from `.env.example` with
 /// fresh secrets, and unless `yes` was said beforehand, a person is asked; `None` means that a person has to edit it first.
 pub(crate) fn ensure(stack: &StackDir, yes: bool, console: &dyn Console) -> Result<Option<NodeEnv>, DeployError> {

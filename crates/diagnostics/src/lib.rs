@@ -17,6 +17,16 @@ pub mod exit {
     pub const USAGE: u8 = 2;
 }
 
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All is well.
+    Done,
+    /// Something is left for a person, and it was said what: `--check` found something that would
+    /// change, or somebody said no.
+    Unfinished,
+}
+
 /// An error that can tell what to do about it.
 pub trait Hint: Error {
     /// One actionable sentence each, without a final full stop.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::LabError;
 
 /// Each binary and the folder of the stack directory that it belongs in.
-pub const BINARIES: [(&str, &str); 9] = [
+pub const BINARIES: [(&str, &str); 14] = [
     ("deploy", ""),
     ("clean", ""),
     ("bootstrap", "scripts"),
@@ -18,6 +18,11 @@ pub const BINARIES: [(&str, &str); 9] = [
     ("gen-pgbouncer", "scripts"),
     ("gen-compose", "scripts"),
     ("build-etcd-initial-cluster", "scripts"),
+    ("remove-node", "scripts"),
+    ("reclone", "scripts"),
+    ("reset-etcd-node1", "scripts"),
+    ("clear-etcd-patroni-members", "scripts"),
+    ("fix-patroni-connect-address", "scripts"),
 ];
 
 pub(crate) const ENV_EXAMPLE: &str = include_str!("../../../.env.example");

@@ -9,9 +9,9 @@ use pgstack_etcd::{DataDir, Mark, Observed, Overdue, Plan, Start, Step, Wait, da
 use pgstack_workdir::Change as FileChange;
 
 use super::services;
-use super::site::Site;
 use crate::DeployError;
 use crate::files::ETCD_DATA;
+use crate::site::Site;
 
 /// One change of etcd's member list may take this long at most: etcd refuses for 5 s after each.
 const ONE_CHANGE: Duration = Duration::from_secs(60);

@@ -2,21 +2,20 @@
 
 mod fingerprint;
 mod membership;
-mod preflight;
-mod ready;
-mod services;
-mod site;
+pub(crate) mod preflight;
+pub(crate) mod ready;
+pub(crate) mod services;
 
 use std::time::Duration;
 
 use pgstack_containers::{Service, Up};
-use pgstack_diagnostics::Console;
+use pgstack_diagnostics::{Console, Ended};
 use pgstack_workdir::StackDir;
 
 use crate::files::{PG_DATA, only_ours};
-use crate::{DeployError, Ended, settings};
+use crate::site::Site;
+use crate::{DeployError, settings};
 pub use ready::Summary;
-use site::Site;
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +41,10 @@ pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) ->
     } else {
         settings::ensure(stack, options.yes, console)?
     };
-    let Some(env) = env else { return Ok(Ended::WaitsForUser) };
+    let Some(env) = env else { return Ok(Ended::Unfinished) };
     let up = if options.vip { Up::WithVip } else { Up::WithoutVip };
-    let site = Site::open(stack, env, up, options, console).await?;
+    let mut site = Site::open(stack, env, up, options.timeout, console).await?;
+    site.desired = site.desired.allow_wiping(options.wipe_etcd);
     preflight::this_machine(&site)?;
     let before = services::states(&site).await?;
     only_ours(stack, &before)?;

@@ -4,11 +4,11 @@ use pgstack_cluster_view::kernel_interfaces;
 use pgstack_containers::{ContainersError, Service, Up};
 use pgstack_topology::ImageRef;
 
-use super::site::Site;
 use crate::DeployError;
+use crate::site::Site;
 
 /// Every image is there, or can be fetched.
-pub(super) async fn images(site: &Site<'_>) -> Result<(), DeployError> {
+pub(crate) async fn images(site: &Site<'_>) -> Result<(), DeployError> {
     for &service in site.services() {
         let image = image_of(site, service);
         if !site.engine.has_image(image.as_ref()).await? {
@@ -20,7 +20,7 @@ pub(super) async fn images(site: &Site<'_>) -> Result<(), DeployError> {
 
 /// NODE_IP must be held by a real interface of this machine: ask the kernel, never guess from
 /// the prefix.
-pub(super) fn this_machine(site: &Site<'_>) -> Result<(), DeployError> {
+pub(crate) fn this_machine(site: &Site<'_>) -> Result<(), DeployError> {
     let Some(kernel) = kernel_interfaces() else { return Ok(()) };
     let address = site.env.local.me().ip().addr();
     match kernel.holder_of(address) {

@@ -10,8 +10,8 @@ use pgstack_patroni::pooler::{COMMAND, PoolerState};
 use pgstack_topology::{Node, NodeId, port};
 
 use super::services::{self, States};
-use super::site::Site;
 use crate::DeployError;
+use crate::site::Site;
 
 /// How many lines of a failing service's log are shown.
 const LOG_LINES: usize = 8;
@@ -27,7 +27,7 @@ pub struct Summary {
 
 impl Summary {
     /// The last words of a deploy.
-    pub(super) fn print(&self, console: &dyn Console) {
+    pub(crate) fn print(&self, console: &dyn Console) {
         let streaming = if self.streaming.is_empty() { "none yet".to_owned() } else { self.streaming.join(", ") };
         let ip = self.address;
         console.out(&format!("leader     {}", self.leader));
@@ -42,7 +42,7 @@ impl Summary {
 }
 
 /// Waits for PostgreSQL, the pooler's role, HAProxy, PgBouncer and the VIP.
-pub(super) async fn wait(site: &Site<'_>, before: &States) -> Result<Summary, DeployError> {
+pub(crate) async fn wait(site: &Site<'_>, before: &States) -> Result<Summary, DeployError> {
     let leader = postgres(site).await?;
     pooler_role(site, &leader).await?;
     proxies(site).await?;

@@ -10,19 +10,19 @@ use pgstack_topology::NodeId;
 use pgstack_workdir::{Change, Pending};
 
 use super::fingerprint;
-use super::site::Site;
+use crate::site::Site;
 use crate::{DeployError, render};
 
 /// Every container that there is.
-pub(super) type States = BTreeMap<Service, ContainerState>;
+pub(crate) type States = BTreeMap<Service, ContainerState>;
 
 /// The generated files beside those on disk.
-pub(super) fn compare(site: &Site<'_>, start: &Start) -> Result<Vec<Pending>, DeployError> {
+pub(crate) fn compare(site: &Site<'_>, start: &Start) -> Result<Vec<Pending>, DeployError> {
     Ok(site.stack.compare(render(&site.env, start)?)?)
 }
 
 /// Writes what changed, and says so.
-pub(super) fn write(site: &Site<'_>, start: &Start) -> Result<Vec<Pending>, DeployError> {
+pub(crate) fn write(site: &Site<'_>, start: &Start) -> Result<Vec<Pending>, DeployError> {
     let files = compare(site, start)?;
     site.stack.write(&files)?;
     for item in files.iter().filter(|item| item.change != Change::None) {
@@ -40,7 +40,7 @@ async fn up_now(site: &Site<'_>) -> Up {
 /// The nodes that serve with other addresses, VIP or passwords than this one's: one that does not
 /// know of this node yet, or whose `.env` differs. VRRP goes from node to node, under a password;
 /// where two nodes do not understand each other, both hold the VIP.
-pub(super) async fn disagreeing(site: &Site<'_>) -> Vec<NodeId> {
+pub(crate) async fn disagreeing(site: &Site<'_>) -> Vec<NodeId> {
     let here = site.env.agreement();
     let asked = site.env.local.peers().map(async |peer| {
         let proxy = site.observer.haproxy_at(peer.ip().addr()).await?;
@@ -50,14 +50,14 @@ pub(super) async fn disagreeing(site: &Site<'_>) -> Vec<NodeId> {
 }
 
 /// Brings every container up. Returns how they are afterwards.
-pub(super) async fn up(site: &Site<'_>) -> Result<States, DeployError> {
+pub(crate) async fn up(site: &Site<'_>) -> Result<States, DeployError> {
     site.compose.up(up_now(site).await).await?;
     states(site).await
 }
 
 /// Brings this node to its final files and makes every service but keepalived run with them.
 /// `before` is how they were before this deploy touched anything.
-pub(super) async fn converge(site: &Site<'_>, before: &States) -> Result<(), DeployError> {
+pub(crate) async fn converge(site: &Site<'_>, before: &States) -> Result<(), DeployError> {
     site.console.begin("services");
     write(site, &Start::settled(&site.desired))?;
     up(site).await?;
@@ -67,7 +67,7 @@ pub(super) async fn converge(site: &Site<'_>, before: &States) -> Result<(), Dep
 }
 
 /// Tells those of the chosen services that run with older files to read them again; returns which.
-pub(super) async fn refresh(
+pub(crate) async fn refresh(
     site: &Site<'_>,
     before: &States,
     chosen: impl Fn(Service) -> bool,
@@ -110,7 +110,7 @@ fn is_same_run(left: &ContainerState, right: &ContainerState) -> bool {
 }
 
 /// How every container is at this moment.
-pub(super) async fn states(site: &Site<'_>) -> Result<States, DeployError> {
+pub(crate) async fn states(site: &Site<'_>) -> Result<States, DeployError> {
     let mut states = BTreeMap::new();
     for service in Service::ALL {
         if let Some(state) = site.engine.inspect(service.name()).await? {

@@ -84,7 +84,7 @@ async fn view(client_url: &str, timeouts: Timeouts) -> Result<Answer, String> {
     }))
 }
 
-async fn quorum_read(client: &mut Client, timeouts: Timeouts) -> bool {
+pub(super) async fn quorum_read(client: &mut Client, timeouts: Timeouts) -> bool {
     matches!(timeout(timeouts.request, client.get("health", None)).await, Ok(Ok(_)))
 }
 

@@ -6,7 +6,7 @@ use etcd_client::{Client, Error, MemberAddOptions};
 use pgstack_diagnostics::Hint;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Timeouts, ask::connect};
+use super::{Timeouts, ask::connect, words};
 use crate::{Change, Desired, Observed};
 
 /// Between two tries.
@@ -142,13 +142,6 @@ async fn request(client: &mut Client, change: &Change) -> Result<(), Error> {
             let options = MemberAddOptions::new().with_is_learner();
             client.member_add([peer_url.as_str()], Some(options)).await.map(drop)
         }
-    }
-}
-
-fn words(error: &Error) -> String {
-    match error {
-        Error::GRpcStatus(status) => status.message().to_owned(),
-        other => other.to_string(),
     }
 }
 

@@ -1,30 +1,6 @@
-//! Arguments that every command takes.
+//! Arguments of the commands that make and unmake this node.
 
-use std::env;
-use std::path::PathBuf;
-
-use pgstack_workdir::{StackDir, WorkdirError, locate};
-
-/// Where the stack directory is.
-#[derive(Debug, Clone, clap::Args)]
-pub struct StackArgs {
-    /// The folder that holds .env and the generated files. Without it: the folder in which this
-    /// program lies (or whose scripts/ it lies in) when a .env or .env.example is there, else
-    /// the current folder.
-    #[arg(long, value_name = "DIR")]
-    pub stack_dir: Option<PathBuf>,
-}
-
-impl StackArgs {
-    /// Finds the stack directory.
-    pub fn locate(&self) -> Result<StackDir, WorkdirError> {
-        let current = env::current_dir().map_err(|source| WorkdirError::Read { path: PathBuf::from("."), source })?;
-        // called by a bare name, the shell found it in PATH: only the kernel knows where it lies
-        let called = env::args_os().next().map(PathBuf::from).filter(|path| path.components().count() > 1);
-        let program: Vec<PathBuf> = called.into_iter().chain(env::current_exe().ok()).collect();
-        locate(self.stack_dir.as_deref(), &program, &current)
-    }
-}
+use super::StackArgs;
 
 /// `deploy`'s arguments.
 #[derive(Debug, Clone, clap::Parser)]
@@ -96,19 +72,4 @@ pub struct CleanArgs {
     /// List what would be deleted, delete nothing
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// Arguments of a command that only reads.
-#[derive(Debug, Clone, clap::Parser)]
-#[command(
-    name = "build-etcd-initial-cluster",
-    version,
-    about = "Prints the ETCD_INITIAL_CLUSTER line of this cluster, for the .env of a new node",
-    after_help = "Examples:\n  build-etcd-initial-cluster\n  build-etcd-initial-cluster | head -1 >> new-node.env\n\n\
-                  Exit codes: 0 ok, 1 failure, 2 usage"
-)]
-pub struct PrintArgs {
-    /// Where the stack directory is.
-    #[command(flatten)]
-    pub stack: StackArgs,
 }

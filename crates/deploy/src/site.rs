@@ -1,4 +1,4 @@
-//! Everything a deploy works with: the stack directory, the settings, the engine, the clock.
+//! Everything a use case works with: the stack directory, the settings, the engine, the clock.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -11,37 +11,36 @@ use pgstack_env::NodeEnv;
 use pgstack_etcd::Desired;
 use pgstack_workdir::StackDir;
 
-use super::Deploy;
 use crate::DeployError;
 
 /// How often a condition is looked at that is being waited for.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Everything a deploy works with.
-pub(super) struct Site<'a> {
-    pub(super) stack: &'a StackDir,
-    pub(super) env: NodeEnv,
-    pub(super) desired: Desired,
-    pub(super) engine: Engine,
-    pub(super) compose: Compose,
-    pub(super) observer: Observer,
-    pub(super) up: Up,
-    pub(super) console: &'a dyn Console,
+/// Everything a use case works with.
+pub(crate) struct Site<'a> {
+    pub(crate) stack: &'a StackDir,
+    pub(crate) env: NodeEnv,
+    pub(crate) desired: Desired,
+    pub(crate) engine: Engine,
+    pub(crate) compose: Compose,
+    pub(crate) observer: Observer,
+    pub(crate) up: Up,
+    pub(crate) console: &'a dyn Console,
     written: Mutex<BTreeSet<String>>,
     started: Instant,
     timeout: Duration,
 }
 
 impl<'a> Site<'a> {
-    pub(super) async fn open(
+    pub(crate) async fn open(
         stack: &'a StackDir,
         env: NodeEnv,
         up: Up,
-        options: Deploy,
+        timeout: Duration,
         console: &'a dyn Console,
     ) -> Result<Self, DeployError> {
         let (engine, compose) = tokio::try_join!(Engine::connect(), Compose::find(stack.root()))?;
-        let desired = Desired::from(&env.local).allow_wiping(options.wipe_etcd);
+        let desired = Desired::from(&env.local);
         Ok(Self {
             stack,
             env,
@@ -53,41 +52,41 @@ impl<'a> Site<'a> {
             console,
             written: Mutex::default(),
             started: Instant::now(),
-            timeout: options.timeout,
+            timeout,
         })
     }
 
-    /// The services that this deploy starts.
-    pub(super) fn services(&self) -> &'static [Service] {
+    /// The services that are started.
+    pub(crate) fn services(&self) -> &'static [Service] {
         match self.up {
             Up::WithVip => &Service::ALL,
             Up::WithoutVip => &Service::ALL[..4],
         }
     }
 
-    /// Remembers that this deploy wrote a file.
-    pub(super) fn note_written(&self, path: &str) {
+    /// Remembers that a file was written.
+    pub(crate) fn note_written(&self, path: &str) {
         let folder = path.split('/').next().unwrap_or(path);
         self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
     }
 
-    /// Whether this deploy wrote a file of a service.
-    pub(super) fn has_written(&self, service: &str) -> bool {
+    /// Whether a file of a service was written.
+    pub(crate) fn has_written(&self, service: &str) -> bool {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).contains(service)
     }
 
     /// How much of the timeout is left.
-    pub(super) fn time_left(&self) -> Duration {
+    pub(crate) fn time_left(&self) -> Duration {
         self.timeout.saturating_sub(self.started.elapsed())
     }
 
     /// The whole timeout in seconds, for messages.
-    pub(super) fn timeout_seconds(&self) -> u64 {
+    pub(crate) fn timeout_seconds(&self) -> u64 {
         self.timeout.as_secs()
     }
 
     /// Lets a moment pass between two looks; false when the time is up.
-    pub(super) async fn pause(&self) -> bool {
+    pub(crate) async fn pause(&self) -> bool {
         let left = self.time_left();
         tokio::time::sleep(POLL.min(left)).await;
         !left.is_zero()

@@ -1,0 +1,109 @@
+//! The keys that Patroni keeps in etcd: listed, and changed only while they are as they were seen.
+
+use etcd_client::{Client, Compare, CompareOp, Error, GetOptions, Txn, TxnOp};
+use pgstack_diagnostics::Hint;
+use tokio::time::timeout;
+
+use super::{Timeouts, ask::connect, ask::quorum_read};
+use crate::Seat;
+
+/// A connection to an endpoint that has a quorum behind it.
+pub struct Store {
+    client: Client,
+    timeouts: Timeouts,
+}
+
+/// One key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// `/service/pg-cluster/members/patroni1`.
+    pub key: String,
+    /// Its value; Patroni writes JSON or plain text.
+    pub value: String,
+    /// Whether it goes by itself when its owner stops renewing it.
+    pub leased: bool,
+    revision: i64,
+}
+
+/// etcd's keys could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No endpoint passed a quorum read.
+    #[error("no etcd endpoint has a quorum ({reason})")]
+    NoQuorum {
+        /// The last endpoint's words.
+        reason: String,
+    },
+    /// etcd refused, or did not answer in time.
+    #[error("etcd could not {what}: {reason}")]
+    Failed {
+        /// `list /service/`.
+        what: String,
+        /// Its words.
+        reason: String,
+    },
+}
+
+impl Hint for StoreError {
+    fn hints(&self) -> Vec<String> {
+        vec!["start etcd on a majority of the nodes (`deploy`); nothing has been changed".to_owned()]
+    }
+}
+
+impl Store {
+    /// The first of the seats whose endpoint passes a quorum read.
+    pub async fn open(seats: &[Seat], timeouts: Timeouts) -> Result<Self, StoreError> {
+        let mut reason = "none was asked".to_owned();
+        for seat in seats {
+            match connect(&seat.client_url, timeouts).await {
+                Err(why) => reason = format!("{}: {why}", seat.name),
+                Ok(mut client) => {
+                    if quorum_read(&mut client, timeouts).await {
+                        return Ok(Self { client, timeouts });
+                    }
+                    reason = format!("{} answers without one", seat.name);
+                }
+            }
+        }
+        Err(StoreError::NoQuorum { reason })
+    }
+
+    /// Every key below a prefix, in order.
+    pub async fn list(&mut self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
+        let get = self.client.get(prefix, Some(GetOptions::new().with_prefix()));
+        let answer = done(&format!("list {prefix}"), timeout(self.timeouts.request, get).await)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let entries = answer.kvs().iter().map(|kv| Entry {
+            key: text(kv.key()),
+            value: text(kv.value()),
+            leased: kv.lease() != 0,
+            revision: kv.mod_revision(),
+        });
+        Ok(entries.collect())
+    }
+
+    /// Deletes a key; false where it has changed since it was listed, and then it stays.
+    pub async fn delete(&mut self, entry: &Entry) -> Result<bool, StoreError> {
+        let unchanged = Compare::mod_revision(entry.key.as_str(), CompareOp::Equal, entry.revision);
+        let txn = Txn::new().when([unchanged]).and_then([TxnOp::delete(entry.key.as_str(), None)]);
+        let answer = timeout(self.timeouts.request, self.client.txn(txn)).await;
+        Ok(done(&format!("delete {}", entry.key), answer)?.succeeded())
+    }
+
+    /// Writes a key; false where there is one of that name, and then that one stays.
+    pub async fn create(&mut self, key: &str, value: &str) -> Result<bool, StoreError> {
+        let absent = Compare::create_revision(key, CompareOp::Equal, 0);
+        let txn = Txn::new().when([absent]).and_then([TxnOp::put(key, value, None)]);
+        let answer = timeout(self.timeouts.request, self.client.txn(txn)).await;
+        Ok(done(&format!("write {key}"), answer)?.succeeded())
+    }
+}
+
+fn done<T>(what: &str, answer: Result<Result<T, Error>, tokio::time::error::Elapsed>) -> Result<T, StoreError> {
+    let failed = |reason: String| StoreError::Failed { what: what.to_owned(), reason };
+    match answer {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(failed(super::words(&error))),
+        Err(_) => Err(failed("no answer in time".to_owned())),
+    }
+}
