@@ -6,8 +6,8 @@ use pgstack_topology::{MIN_NODES, NodeId, Topology};
 pub(super) fn advice(node: NodeId, topology: &Topology) -> Vec<String> {
     let Some(gone) = topology.node(node) else { return Vec::new() };
     let line = format!("NODE{node}_IP={}", gone.ip());
-    let others: Vec<String> =
-        topology.nodes().map(|other| other.id()).filter(|&id| id != node).map(|id| id.to_string()).collect();
+    let others = topology.nodes().filter(|other| other.id() != node);
+    let others: Vec<String> = others.map(|other| other.id().to_string()).collect();
     let others = others.join(", ");
     let clean = format!("Before its old machine runs again: ./clean on it, else it comes back as node {node}.");
     if usize::from(node.get()) == topology.size() && topology.size() > MIN_NODES {

@@ -142,8 +142,12 @@ async fn advance(site: &Site<'_>, step: &Step, observed: &Observed) -> Result<()
 async fn next(site: &Site<'_>, options: RemoveNode) -> Result<(Observed, Plan), DeployError> {
     loop {
         let error = match look(site, options).await {
-            Err(error @ (DeployError::Removal(RemovalRefusal::NoLeader) | DeployError::Postgres(_))) => error,
-            Err(error @ (DeployError::Control(_) | DeployError::Store(_))) => error,
+            Err(
+                error @ (DeployError::Removal(RemovalRefusal::NoLeader)
+                | DeployError::Postgres(_)
+                | DeployError::Control(_)
+                | DeployError::Store(_)),
+            ) => error,
             looked => return looked,
         };
         site.console.progress(&error.to_string());

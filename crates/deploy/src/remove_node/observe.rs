@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use futures_util::future::join_all;
 use pgstack_cluster_view::{Postgres, Role, View};
 use pgstack_etcd::client::{Store, Timeouts, ask_all};
-use pgstack_etcd::{DataDir, Member};
+use pgstack_etcd::{DataDir, Desired, Member};
 use pgstack_topology::{Node, NodeId, port};
 use serde_json::Value;
 
@@ -62,6 +62,17 @@ impl Observed {
     pub(super) fn etcd_members(&self) -> &[Member] {
         let current = self.etcd.views().find(|(_, view)| view.linearizable);
         current.map_or(&[], |(_, view)| view.members.as_slice())
+    }
+
+    /// The node's member of etcd: the one at its place, else one of its name that sits at no node's
+    /// place, as after .env was edited first.
+    pub(super) fn etcd_member(&self, node: NodeId, desired: &Desired) -> Option<&Member> {
+        let members = self.etcd_members();
+        let at_its_place = |member: &&Member| desired.seat(node).is_some_and(|seat| member.sits_at(seat));
+        let is_stray = |member: &&Member| {
+            member.name == node.etcd_name() && !desired.seats().iter().any(|seat| member.sits_at(seat))
+        };
+        members.iter().find(at_its_place).or_else(|| members.iter().find(is_stray))
     }
 
     /// Whether a member of that name has the leader key.
@@ -130,14 +141,9 @@ async fn view(site: &Site<'_>, target: NodeId) -> Option<View> {
 
 /// Asks the node at every address that it has in .env or in etcd.
 async fn signs(site: &Site<'_>, target: NodeId, observed: &Observed) -> Vec<Sign> {
-    let seats = site.desired.seats();
-    let sits = |member: &&Member| seats.iter().any(|seat| member.sits_at(seat));
-    let is_target = |member: &&Member| match site.desired.seat(target) {
-        Some(seat) if member.sits_at(seat) => true,
-        _ => member.name == target.etcd_name() && !sits(member),
-    };
-    let listed = observed.etcd_members().iter().filter(is_target).flat_map(|member| &member.peer_urls);
-    let mut addresses: BTreeSet<Ipv4Addr> = listed.filter_map(|url| address(url)).collect();
+    let listed = observed.etcd_member(target, &site.desired);
+    let urls = listed.into_iter().flat_map(|member| &member.peer_urls);
+    let mut addresses: BTreeSet<Ipv4Addr> = urls.filter_map(|url| address(url)).collect();
     addresses.extend(site.env.local.topology().node(target).map(|node| node.ip().addr()));
     let asked = addresses.into_iter().map(async |address| {
         let (instance, postgres, proxy) = tokio::join!(

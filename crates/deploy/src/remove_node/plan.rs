@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pgstack_cluster_view::View;
 use pgstack_etcd::{Change, Desired, Member, MemberId, Note, Target, plan_removal};
 use pgstack_topology::{MIN_NODES, NodeId};
 use serde_json::Value;
@@ -45,10 +46,11 @@ pub(super) fn plan(
     desired: &Desired,
     observed: &Observed,
 ) -> Result<Plan, RemovalRefusal> {
-    let target = target(node, desired, observed);
     if node == desired.me().node {
         return Err(pgstack_etcd::Refusal::RemovesItself { node }.into());
     }
+    let member = observed.etcd_member(node, desired);
+    let target = member.map_or(Target::Node(node), |member| Target::Member(member.id));
     let etcd = plan_removal(target, desired, &observed.etcd)?;
     let name = node.patroni_name();
     let mut plan = Plan { notes: notes(target, &etcd, observed), ..Plan::default() };
@@ -84,20 +86,6 @@ pub(super) fn plan(
     Ok(plan)
 }
 
-/// The member of etcd that is meant: the one at the node's place, else one of its name that sits
-/// at no node's place, as after .env was edited first.
-fn target(node: NodeId, desired: &Desired, observed: &Observed) -> Target {
-    let members = observed.etcd_members();
-    let at_its_place = |seat| members.iter().any(|member| member.sits_at(seat));
-    if desired.seat(node).is_some_and(at_its_place) {
-        return Target::Node(node);
-    }
-    let stray = members
-        .iter()
-        .find(|member| member.name == node.etcd_name() && !desired.seats().iter().any(|seat| member.sits_at(seat)));
-    stray.map_or(Target::Node(node), |member| Target::Member(member.id))
-}
-
 /// What etcd's planner has to tell, about the members as they will be.
 fn notes(target: Target, etcd: &pgstack_etcd::Plan, observed: &Observed) -> Vec<String> {
     let is_target = |id: MemberId| target == Target::Member(id);
@@ -121,7 +109,7 @@ fn notes(target: Target, etcd: &pgstack_etcd::Plan, observed: &Observed) -> Vec<
 
 /// The other configured node that streams and is least behind; the lowest number of several.
 fn successor(node: NodeId, desired: &Desired, observed: &Observed) -> Option<NodeId> {
-    let streaming = observed.view.iter().flat_map(|view| view.streaming());
+    let streaming = observed.view.iter().flat_map(View::streaming);
     let candidates = streaming.filter_map(|member| {
         let seat = desired.seats().iter().find(|seat| seat.node.patroni_name() == member.name)?;
         (seat.node != node).then_some((member.lag.unwrap_or(u64::MAX), seat.node))
