@@ -372,8 +372,8 @@ impl World {
                     None => {
                         let mine = &self.desired[from].me().peer_url;
                         assert_eq!(gone.peer_url, *mine, "another node's member is removed");
-                        let lost = self.lost.contains(&id.0) || !self.served.contains(&id.0);
-                        assert!(lost, "a member with data is removed");
+                        let no_data = self.lost.contains(&id.0) || !self.served.contains(&id.0);
+                        assert!(no_data, "a member with data is removed");
                     }
                 }
                 next.retain(|entry| entry.id != id.0);
