@@ -26,8 +26,7 @@ async fn cluster_of(lab: &Lab, size: usize) -> Vec<Machine> {
     }
     lab.heal().await.expect("healed");
     let machines = lab.machines().await.expect("machines");
-    let original = format!("cd {STACK}; [ -e /root/env ] || cp -a .env /root/env; cp -a /root/env .env");
-    join_all(machines.iter().map(|machine| machine.sh(&original))).await;
+    restore_env(&machines).await;
     name_nodes(&machines, size).await;
     if !is_just(&machines, size).await {
         let clean = format!("{STACK}/clean --yes-delete-all-data; rm -rf {STACK}/data {STACK}/etcd");
@@ -36,6 +35,20 @@ async fn cluster_of(lab: &Lab, size: usize) -> Vec<Machine> {
     deploy(&machines[..size]).await;
     streaming(&machines[..size]).await;
     machines
+}
+
+/// Every `.env` as the lab made it, with all six nodes.
+async fn restore_env(machines: &[Machine]) {
+    let nodes = machines.iter().map(|machine| {
+        let (id, address) = (machine.id(), machine.address());
+        format!("s/^#*NODE{id}_IP=.*/NODE{id}_IP=\"{address}\"/; ")
+    });
+    let nodes: String = nodes.collect();
+    let edited = machines.iter().map(async |machine| {
+        let own = format!("s/^NODE_ID=.*/NODE_ID={}/; s/^NODE_IP=.*/NODE_IP={}/", machine.id(), machine.address());
+        machine.sh(&format!("sed -i '{nodes}{own}; /^ETCD_INITIAL/d' {STACK}/.env")).await
+    });
+    try_join_all(edited).await.expect("edited");
 }
 
 /// Whether the first machines are etcd's members and the others hold nothing.

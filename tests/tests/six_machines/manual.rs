@@ -3,10 +3,10 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use pgstack_lab::{Machine, STACK};
-use pgstack_tests::cluster::{eventually, vip_holder, with_machines};
+use pgstack_lab::{Lab, Machine, STACK};
+use pgstack_tests::cluster::{eventually, leader, vip_holder, with_machines};
 
-use crate::{LAB, cluster_of, containers, deploy, members, name_nodes, settled, streaming};
+use crate::{LAB, cluster_of, containers, deploy, members, name_nodes, remove_node, settled, streaming};
 
 #[test]
 fn a_node_is_added_by_hand_as_runbooks_say_and_leaves_while_remove_node_waits_for_it() {
@@ -28,7 +28,7 @@ fn a_node_is_added_by_hand_as_runbooks_say_and_leaves_while_remove_node_waits_fo
             assert_eq!(containers(machine).await, before, "node {}", machine.id());
         }
         streaming(nodes).await;
-        assert_ne!(vip_holder(lab).await.id(), 4);
+        leads(lab, nodes).await;
         leaves_while_waited_for(&old[1], new).await;
         name_nodes(old, 3).await;
         deploy(old).await;
@@ -67,16 +67,32 @@ async fn by_hand(old: &[Machine], new: &Machine) {
     eprintln!("{}", list.unwrap_or_default());
 }
 
-/// The removal tells to stop the node, and goes on by itself when it is stopped.
+/// Node 4 takes the leadership, which keeps it from being removed, but not the VIP.
+async fn leads(lab: &Lab, nodes: &[Machine]) {
+    assert_ne!(vip_holder(lab).await.id(), 4);
+    let old = leader(lab).await.id();
+    let patronictl = "docker exec patroni patronictl -c /config/patroni.yml";
+    let command = format!("{patronictl} switchover pg-cluster --leader patroni{old} --candidate patroni4 --force");
+    nodes[0].sh(&command).await.expect("moved");
+    streaming(nodes).await;
+    assert_eq!(leader(lab).await.id(), 4);
+    let (code, said) = remove_node(&nodes[1], "4 --yes").await;
+    assert!(code == 1 && said.contains("node 4 leads PostgreSQL") && said.contains("--switchover"), "{said}");
+    let (code, said) = remove_node(&nodes[1], "4 --switchover --dry-run").await;
+    assert!(code == 0 && said.contains("move the leadership from node 4"), "{said}");
+    assert_eq!(leader(lab).await.id(), 4, "--dry-run changes nothing");
+}
+
+/// The removal moves the leadership, tells to stop the node, and goes on by itself when it is stopped.
 async fn leaves_while_waited_for(from: &Machine, gone: &Machine) {
     let said = Mutex::new(String::new());
     let removing = async {
         let mut hear = |line: &str| said.lock().expect("a lock").extend([line, "\n"]);
         let command = format!("{STACK}/scripts/remove-node");
-        from.watch(&[&command, "4", "--yes"], &mut hear).await.expect("run")
+        from.watch(&[&command, "4", "--yes", "--switchover"], &mut hear).await.expect("run")
     };
     let stopping = async {
-        eventually("it says what to do", Duration::from_secs(30), async || {
+        eventually("it says what to do", Duration::from_secs(60), async || {
             said.lock().expect("a lock").contains("run ./clean on it").then_some(())
         })
         .await;

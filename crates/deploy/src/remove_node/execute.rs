@@ -21,7 +21,8 @@ pub(super) async fn carry_out(site: &Site<'_>, step: &Step, observed: &Observed)
     site.console.progress(&step.to_string());
     match step {
         Step::Switchover { from, to } => {
-            let control = site.observer.control(node(site, *from)?, &site.env.restapi_password);
+            // whoever takes over is alive and in .env
+            let control = site.observer.control(node(site, *to)?, &site.env.restapi_password);
             Ok(control.switchover(&from.patroni_name(), &to.patroni_name()).await?)
         }
         Step::Etcd(change) => {

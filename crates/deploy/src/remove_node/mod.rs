@@ -127,7 +127,10 @@ async fn advance(site: &Site<'_>, step: &Step, observed: &Observed) -> Result<()
                 "node {node} is still alive ({}): run ./clean on it, or switch its machine off",
                 refusal::list(signs)
             ));
-            site.pause().await;
+            // a person acts: once a second is often enough
+            for _ in 0..5 {
+                site.pause().await;
+            }
             Ok(())
         }
         _ if is_late => {
