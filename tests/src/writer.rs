@@ -91,7 +91,7 @@ impl Writer {
         Arc::clone(&self.turn).lock_owned().await
     }
 
-    /// How many operations have ended so far: marks a moment for [`History::since`].
+    /// How many operations have ended so far: marks a moment for [`Writer::since`].
     pub fn moment(&self) -> usize {
         self.lock().len()
     }
