@@ -1,6 +1,7 @@
 //! Shared by the tests of the whole stack.
 
 pub mod cluster;
+pub mod writer;
 
 use std::process::{Command, Stdio};
 

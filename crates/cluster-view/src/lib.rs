@@ -1,10 +1,11 @@
 //! What the running services say about the cluster, over the network, and what the kernel says
 //! about this machine. Not answering is an answer here (`None`), never an error. What changes
-//! something goes through [`Control`].
+//! something goes through [`Control`] and [`Postgres`].
 
 mod control;
 mod kernel;
 mod patroni;
+mod postgres;
 mod proxy;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub use control::{Control, ControlError};
 pub use kernel::{Interfaces, kernel_interfaces};
 pub use patroni::{Instance, Member, Role, View};
+pub use postgres::{Postgres, PostgresError};
 pub use proxy::Proxy;
 
 /// How long one question may take. Everything asked is at most one network hop away.

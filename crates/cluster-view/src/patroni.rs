@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use pgstack_topology::{Node, port};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::Observer;
 
@@ -25,6 +25,14 @@ pub struct Member {
     /// `running`, `streaming`, `stopped`, `creating replica`, …
     #[serde(default)]
     pub state: String,
+    /// How many bytes it is behind the leader, where that is known.
+    #[serde(default, deserialize_with = "bytes")]
+    pub lag: Option<u64>,
+}
+
+/// A number; Patroni also says `unknown`.
+fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    Ok(serde_json::Value::deserialize(from)?.as_u64())
 }
 
 /// One PostgreSQL as its own Patroni describes it at this moment; what the others know of it is up
@@ -126,6 +134,8 @@ mod tests {
         assert_eq!(view.leader().map(|member| member.name.as_str()), Some("patroni1"));
         let streaming: Vec<&str> = view.streaming().map(|member| member.name.as_str()).collect();
         assert_eq!(streaming, ["patroni2", "patroni3"]);
+        let lags: Vec<Option<u64>> = view.members.iter().map(|member| member.lag).collect();
+        assert_eq!(lags, [None, Some(0), None, None]);
     }
 
     #[test]

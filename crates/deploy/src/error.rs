@@ -3,12 +3,15 @@
 use std::io;
 use std::net::Ipv4Addr;
 
+use pgstack_cluster_view::{ControlError, PostgresError};
 use pgstack_config::RenderError;
 use pgstack_containers::{ContainersError, Service};
 use pgstack_diagnostics::Hint;
-use pgstack_etcd::client::ChangeError;
+use pgstack_etcd::client::{ChangeError, StoreError};
 use pgstack_etcd::{MarkError, Overdue, Refusal};
 use pgstack_workdir::{SettingsError, WorkdirError};
+
+use crate::RemovalRefusal;
 
 /// What can stop a use case. Everything it had to leave undone is done by the next run.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,18 @@ pub enum DeployError {
     /// etcd's membership could not be changed.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// etcd's keys could not be read or changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Patroni did not do it.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// PostgreSQL did not do it.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    /// The node may not be removed.
+    #[error(transparent)]
+    Removal(#[from] RemovalRefusal),
     /// Others did not come in time.
     #[error(transparent)]
     Overdue(#[from] Overdue),
@@ -126,6 +141,12 @@ impl Hint for DeployError {
             Self::Containers(error) => error.hints(),
             Self::Refused(refusal) => refusal.hints(),
             Self::Change(error) => error.hints(),
+            Self::Store(error) => error.hints(),
+            Self::Removal(refusal) => refusal.hints(),
+            Self::Control(ControlError::Refused { code: 401, .. }) | Self::Postgres(_) => {
+                one("the passwords in .env must be those that the cluster runs with, the same on every node")
+            }
+            Self::Control(_) => one("`docker logs patroni` on that node says more; run this again to go on"),
             Self::Overdue(overdue) => overdue.hints(),
             Self::Mark { path, .. } => vec![format!(
                 "{path} says that this node has been an etcd member; put it back from a copy, or, when etcd runs on \

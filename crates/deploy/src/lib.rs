@@ -22,7 +22,7 @@ pub use error::DeployError;
 pub use files::{compose_files, render};
 pub use fix_address::{FixAddress, fix_address};
 pub use reclone::{Reclone, reclone};
-pub use remove_node::{RemoveNode, remove_node};
+pub use remove_node::{RemovalRefusal, RemoveNode, Sign, remove_node};
 pub use reset_etcd::{ResetEtcd, reset_etcd};
 
 /// Runs a use case to its end.

@@ -11,6 +11,7 @@ mod images;
 mod layout;
 mod machine;
 mod network;
+mod replace;
 mod settings;
 mod store;
 mod up;

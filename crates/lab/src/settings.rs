@@ -38,6 +38,12 @@ pub(crate) fn of_machine(id: u8, address: Ipv4Addr, shared: &[(String, String)])
     text
 }
 
+/// Another machine's `.env`, with the number and the address of machine `id`.
+pub(crate) fn for_machine(id: u8, address: Ipv4Addr, other: &str) -> String {
+    let lines = other.lines().filter(|line| !line.starts_with("NODE_ID=") && !line.starts_with("NODE_IP="));
+    lines.fold(format!("NODE_ID={id}\nNODE_IP={address}\n"), |text, line| text + line + "\n")
+}
+
 /// The value of a key in a text that [`of_machine`] wrote.
 pub(crate) fn value(text: &str, key: &str) -> Option<String> {
     let quoted = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix("=\""))?.strip_suffix('"')?;
@@ -70,6 +76,13 @@ mod tests {
         let value_in = r#"p'a"s\s$w{o}r#d !%@:"#;
         let text = of_machine(1, Ipv4Addr::LOCALHOST, &[("KEY".to_owned(), value_in.to_owned())]);
         assert_eq!(value(&text, "KEY").as_deref(), Some(value_in));
+    }
+
+    #[test]
+    fn a_copied_env_gets_the_number_and_the_address_of_its_machine() {
+        let text = of_machine(1, Ipv4Addr::LOCALHOST, &[("NODE1_IP".to_owned(), "10.0.0.1".to_owned())]);
+        let copied = for_machine(2, Ipv4Addr::new(10, 0, 0, 2), &text);
+        assert_eq!(copied, "NODE_ID=2\nNODE_IP=10.0.0.2\nNODE1_IP=\"10.0.0.1\"\n");
     }
 
     #[test]

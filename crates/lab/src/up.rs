@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::layout::{BINARIES, places};
 use crate::network::Network;
 use crate::store::Store;
-use crate::{Endpoint, Lab, LabError, Machine, STACK, images, settings};
+use crate::{Endpoint, Lab, LabError, Machine, STACK, settings};
 
 /// The images that a node runs.
 const IMAGES: [&str; 5] = [
@@ -20,6 +20,11 @@ const IMAGES: [&str; 5] = [
     "patroni-stack/pgbouncer:1.24",
     "patroni-stack/keepalived:2.3",
 ];
+
+/// The same as owned names.
+pub(crate) fn images() -> Vec<String> {
+    IMAGES.iter().map(|&image| image.to_owned()).collect()
+}
 
 /// What to bring up.
 #[derive(Debug, Clone)]
@@ -51,7 +56,7 @@ impl Lab {
         }
         let payload = payload(&up.binaries)?;
         if existing.is_empty() {
-            images::build(&up.binaries, console).await?;
+            crate::images::build(&up.binaries, console).await?;
             self.create(up, console).await?;
         }
         console.begin("machines");
@@ -68,8 +73,7 @@ impl Lab {
     }
 
     async fn create(&self, up: &Up, console: &dyn Console) -> Result<(), LabError> {
-        let images: Vec<String> = IMAGES.iter().map(|&image| image.to_owned()).collect();
-        let store = Store::prepare(self, &images, console).await?;
+        let store = Store::prepare(self, &images(), console).await?;
         let network = Network::ensure(self).await?;
         let ids: Vec<u8> = (1..=up.nodes).collect();
         store.clone_for(self, &ids).await?;
@@ -211,13 +215,13 @@ async fn until_etcd_started(machine: &Machine) {
     }
 }
 
-enum Entry {
+pub(crate) enum Entry {
     File(Vec<u8>, u32),
     Link(String),
 }
 
 /// The stack directory without its settings, as a tar archive.
-fn payload(binaries: &Path) -> Result<Vec<u8>, LabError> {
+pub(crate) fn payload(binaries: &Path) -> Result<Vec<u8>, LabError> {
     let mut entries = vec![(PathBuf::from(".env.example"), Entry::File(crate::layout::ENV_EXAMPLE.into(), 0o644))];
     for (name, folder) in BINARIES {
         let source = binaries.join(name);
@@ -231,7 +235,7 @@ fn payload(binaries: &Path) -> Result<Vec<u8>, LabError> {
     archive(&entries)
 }
 
-fn archive(entries: &[(PathBuf, Entry)]) -> Result<Vec<u8>, LabError> {
+pub(crate) fn archive(entries: &[(PathBuf, Entry)]) -> Result<Vec<u8>, LabError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut builder = tar::Builder::new(Vec::new());
     for (path, entry) in entries {

@@ -34,6 +34,16 @@ impl NodeId {
     pub fn get(self) -> u8 {
         self.0
     }
+
+    /// `etcd1`: what etcd calls the node of that number.
+    pub fn etcd_name(self) -> String {
+        format!("etcd{self}")
+    }
+
+    /// `patroni1`: what Patroni calls it, and the replication slot that it has on the primary.
+    pub fn patroni_name(self) -> String {
+        format!("patroni{self}")
+    }
 }
 
 impl fmt::Display for NodeId {
@@ -73,12 +83,12 @@ impl Node {
 
     /// `etcd1`: member name and host name.
     pub fn etcd_name(self) -> String {
-        format!("etcd{}", self.id)
+        self.id.etcd_name()
     }
 
     /// `patroni1`: member name and host name.
     pub fn patroni_name(self) -> String {
-        format!("patroni{}", self.id)
+        self.id.patroni_name()
     }
 
     /// `http://ADDRESS:2380`.

@@ -54,7 +54,8 @@ impl Hint for ChangeError {
         match self {
             Self::Refused { .. } => vec![
                 "etcd changes its members only while all voters have been connected for 5 s: start etcd on every \
-                 node, or take a dead one out (`docker exec etcd etcdctl member remove ID`); nothing has been changed, run this again afterwards"
+                 node, or take a dead one out for good (`remove-node N` on another node); nothing has been changed, run this \
+                 again afterwards"
                     .to_owned(),
             ],
             Self::NoEndpoint { .. } => {

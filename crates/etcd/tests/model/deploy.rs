@@ -2,7 +2,7 @@
 
 use pgstack_etcd::{Change, Plan, Refusal, Start, Step, plan};
 
-use super::{Arbiter, Data, World};
+use super::{Arbiter, Data, FOREIGN, World};
 
 impl World {
     /// A machine whose data and mark are both gone, and which cannot ask anybody, looks like one
@@ -29,7 +29,7 @@ impl World {
                     assert_eq!(n, last, "something follows a change or a wait:\n{plan}");
                 }
                 if let Step::Change(Change::Remove { id, .. }) = step {
-                    assert_ne!(id.0, 99, "the foreign member is touched:\n{plan}");
+                    assert_ne!(id.0, FOREIGN, "the foreign member is touched:\n{plan}");
                 }
             }
         }
@@ -60,7 +60,7 @@ impl World {
                     }
                 }
                 Step::Change(change) => {
-                    let _: Arbiter = self.arbitrate(at, change);
+                    let _: Arbiter = self.arbitrate(at, change, None);
                 }
                 Step::Await(_) => {}
                 Step::Remember(mark) => self.machines[at].mark = Some(mark.clone()),
@@ -108,6 +108,7 @@ impl World {
         self.stop(at);
         self.machines[at].powered = false;
         self.machines[at].pending = None;
+        self.machines[at].removing = None;
     }
 
     /// The machine comes back, and its restart policy starts etcd.
@@ -166,6 +167,7 @@ impl World {
     pub(crate) fn recover(&mut self, leave_to_wipe: bool) {
         for at in 0..self.machines.len() {
             self.machines[at].pending = None;
+            self.machines[at].removing = None;
             self.machines[at].isolated = false;
             self.desired[at] = self.desired[at].clone().allow_wiping(leave_to_wipe);
         }
@@ -186,7 +188,7 @@ impl World {
     /// Whether a majority of the voters still has its data.
     pub(crate) fn can_recover(&self) -> bool {
         let with_data = |id: u64| {
-            id == 99
+            id == FOREIGN
                 || self
                     .machines
                     .iter()
@@ -199,8 +201,10 @@ impl World {
         if self.formed { intact > voters / 2 } else { self.machines.len() - stale > self.machines.len() / 2 }
     }
 
-    /// Every machine is a voter that serves, the foreign member is untouched, nothing else is there.
+    /// Every machine is a voter that serves, the foreign member is untouched unless somebody asked
+    /// for its removal, nothing else is there.
     pub(crate) fn is_at_the_goal(&self, foreign: bool) -> bool {
+        let foreign = foreign && !self.asked.contains(&FOREIGN);
         let seats = self.desired.iter().enumerate().all(|(at, desired)| {
             let machine = &self.machines[at];
             let Data::Member { id, .. } = machine.data else { return false };

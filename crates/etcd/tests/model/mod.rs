@@ -3,6 +3,7 @@
 //! the arbiter and panics when a promise is broken.
 
 mod deploy;
+mod removal;
 
 use std::collections::HashSet;
 
@@ -12,7 +13,11 @@ use pgstack_etcd::{
 };
 use pgstack_topology::NodeId;
 
+pub(crate) use removal::Gone;
+
 const CLUSTER: ClusterId = ClusterId(0xc);
+/// The member that no machine of the topology is. It always runs.
+const FOREIGN: u64 = 99;
 
 /// One entry of the committed member list.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +56,8 @@ struct Machine {
     open: bool,
     /// Made from an earlier look, not yet carried out.
     pending: Option<Plan>,
+    /// The same for a removal.
+    removing: Option<(Gone, Plan)>,
 }
 
 /// Everything.
@@ -66,6 +73,8 @@ pub(crate) struct World {
     served: HashSet<u64>,
     /// Members whose data has been destroyed.
     lost: HashSet<u64>,
+    /// Members that somebody asked to be removed.
+    asked: HashSet<u64>,
     next_id: u64,
 }
 
@@ -114,7 +123,12 @@ impl World {
         };
         let mut list: Vec<Entry> = (0..if formed == 0 { size } else { formed }).map(|n| entry(n, formed > 0)).collect();
         if foreign && formed > 0 {
-            list.push(Entry { id: 99, peer_url: "http://10.9.9.9:2380".to_owned(), started: true, learner: false });
+            list.push(Entry {
+                id: FOREIGN,
+                peer_url: "http://10.9.9.9:2380".to_owned(),
+                started: true,
+                learner: false,
+            });
         }
         let machines = (0..size)
             .map(|n| Machine {
@@ -131,12 +145,21 @@ impl World {
                 running: n < formed,
                 open: n < formed,
                 pending: None,
+                removing: None,
             })
             .collect();
         let served = (1..=formed as u64).collect();
         let lists = vec![list];
-        let mut world =
-            Self { machines, desired, lists, formed: formed > 0, served, lost: HashSet::new(), next_id: 100 };
+        let mut world = Self {
+            machines,
+            desired,
+            lists,
+            formed: formed > 0,
+            served,
+            lost: HashSet::new(),
+            asked: HashSet::new(),
+            next_id: 100,
+        };
         world.settle();
         world
     }
@@ -151,7 +174,7 @@ impl World {
 
     /// The machine that runs this member and can talk to the others.
     fn alive(&self, id: u64) -> bool {
-        id == 99
+        id == FOREIGN
             || self.machines.iter().any(|machine| {
                 machine.running
                     && !machine.isolated
@@ -304,15 +327,19 @@ impl World {
         }
         assert!(!self.served.contains(&id), "member {id} starts under its old id without its data: {start:?}");
         assert!(
-            start.state == EtcdState::Existing || self.lists.len() == 1 || self.entry(id).is_some(),
+            start.state == EtcdState::Existing
+                || self.lists.len() == 1
+                || self.entry(id).is_some()
+                // the others have nothing to do with it any more, and it stops when it hears of that
+                || self.asked.contains(&id),
             "a second cluster is made: {start:?}"
         );
         self.machines[at].data = Data::Member { id, applied: 0 };
         self.settle();
     }
 
-    /// etcd decides about a change that machine `from` asks for.
-    fn arbitrate(&mut self, from: usize, change: &Change) -> Arbiter {
+    /// etcd decides about a change that machine `from` asks for; `asked`: whose removal was asked for by name.
+    fn arbitrate(&mut self, from: usize, change: &Change, asked: Option<Gone>) -> Arbiter {
         let list = self.list().to_vec();
         if self.machines[from].isolated || !self.live_majority(&list) {
             return Arbiter::Refused;
@@ -339,12 +366,27 @@ impl World {
             }
             Change::Remove { id, .. } => {
                 let Some(gone) = list.iter().find(|entry| entry.id == id.0) else { return Arbiter::Refused };
-                assert_eq!(gone.peer_url, self.desired[from].me().peer_url, "another node's member is removed");
-                assert!(self.lost.contains(&id.0) || !self.served.contains(&id.0), "a member with data is removed");
+                match asked {
+                    Some(Gone::Foreign) => assert_eq!(gone.id, FOREIGN),
+                    Some(Gone::Machine(at)) => assert_eq!(gone.peer_url, self.desired[at].me().peer_url),
+                    None => {
+                        let mine = &self.desired[from].me().peer_url;
+                        assert_eq!(gone.peer_url, *mine, "another node's member is removed");
+                        let no_data = self.lost.contains(&id.0) || !self.served.contains(&id.0);
+                        assert!(no_data, "a member with data is removed");
+                    }
+                }
                 next.retain(|entry| entry.id != id.0);
                 let started = Self::voters(&next).filter(|entry| entry.started).count();
                 if !gone.learner && started <= Self::voters(&next).count() / 2 {
                     return Arbiter::Refused;
+                }
+                // a member that runs is part of the majority: without it, the others must be one
+                if !gone.learner && self.alive(id.0) && !self.live_majority(&next) {
+                    return Arbiter::Refused;
+                }
+                if asked.is_some() {
+                    self.asked.insert(id.0);
                 }
             }
         }
