@@ -5,6 +5,7 @@
 mod control;
 mod kernel;
 mod patroni;
+mod postgres;
 mod proxy;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub use control::{Control, ControlError};
 pub use kernel::{Interfaces, kernel_interfaces};
 pub use patroni::{Instance, Member, Role, View};
+pub use postgres::{Login, LoginError, Sizes};
 pub use proxy::Proxy;
 
 /// How long one question may take. Everything asked is at most one network hop away.

@@ -10,6 +10,12 @@ use pgstack_etcd::client::ChangeError;
 use pgstack_etcd::{MarkError, Overdue, Refusal};
 use pgstack_workdir::{SettingsError, WorkdirError};
 
+use crate::deploy::trouble;
+use crate::reclone::RecloneError;
+
+/// How many lines of a failing service's log are shown.
+const SHOWN: usize = 8;
+
 /// What can stop a use case. Everything it had to leave undone is done by the next run.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
@@ -103,7 +109,7 @@ pub enum DeployError {
         detail: String,
         /// How long, in seconds.
         seconds: u64,
-        /// The service whose log tells more, and its last lines.
+        /// The service whose log tells more, and its last lines; fewer of them are shown.
         log: Option<(Service, Vec<String>)>,
     },
     /// A statement for the pooler's role failed.
@@ -112,6 +118,9 @@ pub enum DeployError {
         /// psql's words.
         detail: String,
     },
+    /// This node may not be given a fresh copy.
+    #[error(transparent)]
+    Reclone(#[from] RecloneError),
     /// The asynchronous runtime did not start.
     #[error("cannot start")]
     Runtime(#[source] io::Error),
@@ -127,6 +136,7 @@ impl Hint for DeployError {
             Self::Refused(refusal) => refusal.hints(),
             Self::Change(error) => error.hints(),
             Self::Overdue(overdue) => overdue.hints(),
+            Self::Reclone(error) => error.hints(),
             Self::Mark { path, .. } => vec![format!(
                 "{path} says that this node has been an etcd member; put it back from a copy, or, when etcd runs on \
                  this node, delete it: the next deploy writes it anew"
@@ -152,8 +162,10 @@ impl Hint for DeployError {
             Self::NotReady { log, .. } => match log {
                 None => one("run it again to go on waiting; nothing that was done is lost"),
                 Some((service, lines)) => {
+                    let last = &lines[lines.len().saturating_sub(SHOWN)..];
                     let mut hints =
-                        vec![format!("`docker logs {service}` says why; its last lines:\n  {}", lines.join("\n  "))];
+                        vec![format!("`docker logs {service}` says why; its last lines:\n  {}", last.join("\n  "))];
+                    hints.extend(trouble::hint(lines).filter(|_| *service == Service::Patroni));
                     hints.push("run it again to go on; nothing that was done is lost".to_owned());
                     hints
                 }

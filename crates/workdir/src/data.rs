@@ -93,6 +93,21 @@ impl StackDir {
         Ok(())
     }
 
+    /// Makes a data folder that has nothing in it as [`StackDir::ensure_data_dirs`] would make it, with
+    /// its mode, too.
+    pub fn renew_folder(&self, relative: &str) -> Result<(), WorkdirError> {
+        let folder = self.path(relative);
+        ensure_owned(&folder)?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))
+            .map_err(|source| WorkdirError::Write { path: folder, source })
+    }
+
+    /// Leaves a mark whose presence is all that counts.
+    pub fn leave_mark(&self, relative: &str) -> Result<(), WorkdirError> {
+        let path = self.path(relative);
+        fs::File::create(&path).and_then(|file| file.sync_all()).map_err(|source| WorkdirError::Write { path, source })
+    }
+
     /// The fingerprint of the configuration that each service runs with; empty before the first
     /// deploy. A service missing here is reloaded once, which does no harm.
     pub fn loaded(&self) -> Result<BTreeMap<String, String>, WorkdirError> {

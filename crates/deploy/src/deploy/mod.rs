@@ -5,6 +5,7 @@ mod membership;
 pub(crate) mod preflight;
 pub(crate) mod ready;
 pub(crate) mod services;
+pub(crate) mod trouble;
 
 use std::time::Duration;
 
