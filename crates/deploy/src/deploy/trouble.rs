@@ -1,12 +1,13 @@
 //! What the log of a Patroni that does not come up says about its data.
 
 /// Words of Patroni and PostgreSQL that name data which only a fresh copy mends, with what they mean.
-const TROUBLES: [(&str, &str); 15] = [
+const TROUBLES: [(&str, &str); 20] = [
     ("system ID mismatch", "the data here belongs to another cluster"),
     ("system ID is invalid", "the data here is damaged or incomplete"),
     ("wrong ownership", "the data here belongs to another user than the container's (999)"),
     ("invalid permissions", "the data here is open to others, which PostgreSQL refuses"),
     ("data directory is not accessible", "the container's user (999) cannot read the data here"),
+    ("Permission denied: '/home/postgres/pgdata", "the container's user (999) cannot read the data here"),
     ("postmaster.opts", "the data here is not where Patroni looks for it, as in an older layout"),
     ("requested WAL segment", "this replica was away for so long that the leader has dropped the WAL that it needs"),
     ("diverged", "the data here has gone another way than the leader's"),
@@ -14,6 +15,10 @@ const TROUBLES: [(&str, &str); 15] = [
     ("is ahead of the WAL flush position", "the data here has gone another way than the leader's"),
     ("forked off current database system timeline", "the data here has gone another way than the leader's"),
     ("Failed to rewind", "the data here has gone another way than the leader's, and could not be rewound"),
+    ("Error when calling pg_controldata", "the data here is damaged"),
+    ("is not a valid data directory", "the data here is damaged"),
+    ("could not open file \"base/", "the data here is damaged"),
+    ("invalid page in block", "the data here is damaged"),
     ("could not locate a valid checkpoint record", "the data here is damaged"),
     ("could not locate required checkpoint record", "the data here is damaged"),
     ("invalid checkpoint record", "the data here is damaged"),

@@ -12,6 +12,8 @@ use crate::files::PG_DATA;
 pub(super) const MARK: &str = "data/pg/.reclone";
 /// Where Patroni has PostgreSQL's data, relative to the stack directory.
 pub(super) const PG_HOME: &str = "data/pg/data";
+/// The write-ahead log in it.
+pub(super) const PG_WAL: &str = "data/pg/data/pg_wal";
 /// The postmaster writes it when it starts, and base backups leave it out.
 const RAN: &str = "data/pg/data/postmaster.opts";
 /// Where PostgreSQL keeps its identifier, in this layout and in an older one.

@@ -26,8 +26,10 @@ pub(super) struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) leader: Node,
-    /// How much there is to copy, in bytes.
+    /// How much there is to copy, in bytes: the databases, without the write-ahead log.
     pub(super) size: u64,
+    /// How much a copy takes in the end: the write-ahead log grows with it.
+    pub(super) needed: u64,
 }
 
 /// One step.
@@ -74,7 +76,7 @@ impl fmt::Display for Step {
             }
             Self::Prepare => write!(f, "make {PG_DATA} anew, for uid 999 alone"),
             Self::Start => f.write_str("start Patroni"),
-            Self::Await(Source { leader, size }) => {
+            Self::Await(Source { leader, size, .. }) => {
                 write!(
                     f,
                     "wait until Patroni has copied {} from node {} and this node streams from it",
@@ -97,7 +99,7 @@ pub(super) fn plan(seen: &Observed, delete: bool) -> Result<Plan, RecloneError> 
         Way::GoOn => {
             notes.push(if local.marked {
                 "a copy that an earlier reclone began is under way, so this one waits for it; to start it anew instead, \
-                 delete data/pg/.reclone and run this again"
+                 stop Patroni (docker compose stop patroni) and run this again"
                     .to_owned()
             } else {
                 "Patroni is copying already, so there is nothing to do but wait".to_owned()
@@ -191,18 +193,18 @@ fn source(seen: &Observed) -> Result<Source, RecloneError> {
     };
     let sizes = sizes.as_ref().map_err(|error| refused(error, "postgres", "POSTGRES_SUPERUSER_PASSWORD"))?;
     replication.as_ref().map_err(|error| refused(error, "replicator", "POSTGRES_REPLICATION_PASSWORD"))?;
-    Ok(Source { leader: *node, size: sizes.total() })
+    Ok(Source { leader: *node, size: sizes.databases, needed: sizes.total() })
 }
 
 fn enough_room(seen: &Observed, source: Source, delete: bool) -> Result<(), RecloneError> {
     let local = &seen.local;
     let goes = local.data == Data::Copy || (local.data == Data::Old && delete);
     let room = local.room.saturating_add(if goes { local.size() } else { 0 });
-    if room >= source.size {
+    if room >= source.needed {
         return Ok(());
     }
     let old = (local.data == Data::Old && !delete).then(|| local.size());
-    Err(RecloneError::NoRoom { needed: source.size, room, old, kept: local.kept.clone() })
+    Err(RecloneError::NoRoom { needed: source.needed, room, old, kept: local.kept.clone() })
 }
 
 fn before_yes(seen: &Observed, mine: Option<&Instance>, source: Source, delete: bool) -> Vec<String> {

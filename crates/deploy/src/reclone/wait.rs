@@ -7,7 +7,7 @@ use pgstack_containers::Service;
 use pgstack_topology::NodeId;
 
 use super::bytes::Bytes;
-use super::local::{self, Data, MARK, PG_HOME};
+use super::local::{self, Data, MARK, PG_HOME, PG_WAL};
 use super::plan::Source;
 use crate::DeployError;
 use crate::deploy::ready::not_ready;
@@ -101,8 +101,8 @@ impl Copied {
         let began = Instant::now();
         if began >= self.next {
             // best effort: files come and go while they are copied
-            if let Ok(size) = site.stack.size_of(PG_HOME) {
-                self.tell(size);
+            if let (Ok(all), Ok(wal)) = (site.stack.size_of(PG_HOME), site.stack.size_of(PG_WAL)) {
+                self.tell(all.saturating_sub(wal));
             }
             self.next = began + (began.elapsed() * SHARE).max(SELDOM);
         }

@@ -95,7 +95,7 @@ fn old_data_is_put_aside_and_somebody_is_asked() {
             "move data/pg (8.0 GB) aside, to data/pg.TIME, where it is kept",
             "make data/pg anew, for uid 999 alone",
             "start Patroni",
-            "wait until Patroni has copied 10.0 GB from node 1 and this node streams from it",
+            "wait until Patroni has copied 9.0 GB from node 1 and this node streams from it",
         ]
     );
     assert!(plan.asks && plan.notes.is_empty(), "{plan:?}");
