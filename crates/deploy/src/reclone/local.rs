@@ -61,7 +61,7 @@ impl Local {
 pub(super) fn inspect(stack: &StackDir) -> Result<Local, WorkdirError> {
     let path = stack.path(PG_DATA);
     if path.symlink_metadata().is_ok() && !path.is_dir() {
-        return Err(WorkdirError::NotAFolder { path });
+        return Err(WorkdirError::NoFolder { path });
     }
     let marked = stack.path(MARK).exists();
     let mut entries = Vec::new();
@@ -174,9 +174,9 @@ mod tests {
         let stack = StackDir::open(dir.path()).expect("a stack");
         fs::create_dir(stack.path("data")).expect("a folder");
         std::os::unix::fs::symlink("/nowhere/at/all", stack.path(PG_DATA)).expect("a link");
-        assert!(matches!(inspect(&stack), Err(WorkdirError::NotAFolder { .. })));
+        assert!(matches!(inspect(&stack), Err(WorkdirError::NoFolder { .. })));
         fs::remove_file(stack.path(PG_DATA)).expect("removed");
         put(&stack, PG_DATA);
-        assert!(matches!(inspect(&stack), Err(WorkdirError::NotAFolder { .. })));
+        assert!(matches!(inspect(&stack), Err(WorkdirError::NoFolder { .. })));
     }
 }
