@@ -244,7 +244,7 @@ fn a_copy_that_a_power_failure_broke_off_is_begun_again_and_nothing_more_is_kept
         sh(&leader(lab).await, &format!("{PSQL} \"{large}\"")).await;
         let caught = "setsid scripts/reclone --yes >/tmp/reclone.log 2>&1 </dev/null &
                       until test -e data/pg/.reclone && test -d data/pg/data/base; do sleep 0.02; done
-                      docker pause patroni
+                      kill -STOP $(pgrep -x pg_basebackup)
                       test ! -e data/pg/data/global/pg_control";
         let limit = Duration::from_secs(90);
         tokio::time::timeout(limit, sh(&machine, caught)).await.expect("caught in the middle");
