@@ -85,10 +85,13 @@ impl StackDir {
         }
     }
 
-    /// Moves a folder aside, to `NAME.UNIX-SECONDS` beside it, and returns where it is kept.
+    /// Moves a folder aside, to `NAME.UNIX-SECONDS` beside it, and returns where it is kept. What was
+    /// kept before stays, even from this very second.
     pub fn move_aside(&self, relative: &str) -> Result<PathBuf, WorkdirError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let kept = self.path(&format!("{relative}.{now}"));
+        let mut places = (now..).map(|time| self.path(&format!("{relative}.{time}")));
+        let is_free = |place: &PathBuf| fs::symlink_metadata(place).is_err();
+        let kept = places.find(is_free).unwrap_or_default();
         let from = self.path(relative);
         fs::rename(&from, &kept).map_err(|source| WorkdirError::Write { path: from, source })?;
         Ok(kept)

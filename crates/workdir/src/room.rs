@@ -142,5 +142,10 @@ mod tests {
         }
         let moved = stack.move_aside("data/pg").expect("moved");
         assert_eq!(stack.kept_aside("data/pg"), [stack.path("data/pg.1700000000"), moved]);
+        for count in 3..6 {
+            fs::create_dir(stack.path("data/pg")).expect("a folder");
+            stack.move_aside("data/pg").expect("moved, within the same second too");
+            assert_eq!(stack.kept_aside("data/pg").len(), count);
+        }
     }
 }
