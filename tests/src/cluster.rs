@@ -99,7 +99,10 @@ pub fn up(nodes: u8) -> Up {
 }
 
 /// Where this build's binaries lie.
-fn binaries() -> PathBuf {
+///
+/// # Panics
+/// When they have not been built.
+pub fn binaries() -> PathBuf {
     let test = std::env::current_exe().expect("this test's place");
     let folder = test.ancestors().find(|dir| dir.join("deploy").is_file() && dir.join("bootstrap").is_file());
     folder.expect("the binaries: cargo build --bins").to_owned()

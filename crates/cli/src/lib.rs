@@ -21,7 +21,9 @@ pub use terminal::Terminal;
 /// Runs a command: shows its error once, on stderr, and turns the end into an exit code.
 pub fn run(command: impl FnOnce(&Terminal) -> Result<Ended, Box<dyn Hint>>) -> ExitCode {
     let terminal = Terminal::new();
-    match command(&terminal) {
+    let ended = command(&terminal);
+    match ended {
+        Ok(_) if terminal.lost_a_line() => ExitCode::from(exit::FAILURE),
         Ok(Ended::Done) => ExitCode::from(exit::OK),
         Ok(Ended::Unfinished) => ExitCode::from(exit::FAILURE),
         Err(error) => {

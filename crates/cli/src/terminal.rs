@@ -12,6 +12,8 @@ use pgstack_diagnostics::{Answer, Console};
 pub struct Terminal {
     interactive: bool,
     step: Mutex<Step>,
+    /// Why a line of the result could not be written.
+    lost: Mutex<Option<io::Error>>,
 }
 
 #[derive(Debug, Default)]
@@ -24,7 +26,16 @@ struct Step {
 impl Terminal {
     /// Looks whether stderr is a terminal.
     pub fn new() -> Self {
-        Self { interactive: io::stderr().is_terminal(), step: Mutex::default() }
+        Self { interactive: io::stderr().is_terminal(), step: Mutex::default(), lost: Mutex::default() }
+    }
+
+    /// Whether some of the result did not reach stdout, such as for a full disk behind it; says so.
+    pub fn lost_a_line(&self) -> bool {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(error) = &lost {
+            self.error(&format!("error: cannot write the result to stdout\n  caused by: {error}"));
+        }
+        lost.is_some()
     }
 
     /// An error as `report` made it.
@@ -54,7 +65,12 @@ impl Default for Terminal {
 impl Console for Terminal {
     fn out(&self, line: &str) {
         // a closed pipe (`| head`) is no reason to panic
-        let _ = writeln!(io::stdout().lock(), "{line}");
+        match writeln!(io::stdout().lock(), "{line}") {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+            _ => {}
+        }
     }
 
     fn note(&self, line: &str) {

@@ -48,9 +48,24 @@ pub struct Instance {
     /// `streaming`, where it follows the primary closely.
     #[serde(default)]
     pub replication_state: Option<String>,
+    /// PostgreSQL's timeline, where it runs.
+    #[serde(default)]
+    pub timeline: Option<u64>,
+    /// PostgreSQL's system identifier, where Patroni knows it.
+    #[serde(default)]
+    pub database_system_identifier: Option<String>,
+    /// Maintenance mode: Patroni looks on and does nothing.
+    #[serde(default)]
+    pub pause: bool,
 }
 
 impl Instance {
+    /// Whether it takes writes.
+    pub fn is_primary(&self) -> bool {
+        // before Patroni 4 it was called master
+        matches!(self.role.as_str(), "primary" | "master")
+    }
+
     /// Whether it streams from another PostgreSQL.
     pub fn streams(&self) -> bool {
         self.replication_state.as_deref() == Some("streaming")

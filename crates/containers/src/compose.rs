@@ -66,6 +66,11 @@ impl Compose {
         self.run(&up_arguments(up)).await
     }
 
+    /// The same for one service alone.
+    pub async fn up_one(&self, service: Service) -> Result<(), ContainersError> {
+        self.run(&["--profile", VIP_PROFILE, "up", "-d", "--no-deps", service.name()]).await
+    }
+
     /// Stops one service.
     pub async fn stop(&self, service: Service) -> Result<(), ContainersError> {
         self.run(&["--profile", VIP_PROFILE, "stop", service.name()]).await

@@ -20,6 +20,7 @@ pub fn bootstrap(stack: &StackDir, check: bool, console: &dyn Console) -> Result
     let _lock = if check { None } else { Some(stack.lock()?) };
     let env = if check { Some(settings::read(stack, console)?) } else { settings::ensure(stack, false, console)? };
     let Some(env) = env else { return Ok(None) };
+    stack.check_data_dirs()?;
     let files = stack.compare(render(&env, &start_without_asking(stack, &env)?)?)?;
     if check {
         return Ok(Some(Bootstrap { files, folders: stack.data_dirs_due() }));

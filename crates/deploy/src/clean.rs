@@ -22,7 +22,8 @@ pub struct Clean {
 /// Removes the containers, all data of etcd and PostgreSQL, and the mark of membership.
 /// Settings and generated files stay.
 pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> Result<Ended, DeployError> {
-    let _lock = stack.lock()?;
+    let _lock = if options.dry_run { None } else { Some(stack.lock()?) };
+    stack.check_data_dirs()?;
     let engine = Engine::connect().await?;
     let mut states = BTreeMap::new();
     for service in Service::ALL {
@@ -35,7 +36,9 @@ pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> R
     let data: Vec<&str> = DATA_DIRS.into_iter().filter(|dir| stack.data_state(dir) != DataState::Empty).collect();
     let marked = stack.read(Mark::PATH)?.is_some();
     if containers.is_empty() && data.is_empty() && !marked {
-        stack.forget_loaded()?;
+        if !options.dry_run {
+            stack.forget_loaded()?;
+        }
         console.out("nothing to delete");
         return Ok(Ended::Done);
     }
@@ -44,7 +47,8 @@ pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> R
         console.out(&format!("  containers  {}", containers.join(", ")));
     }
     for dir in &data {
-        console.out(&format!("  all data in {}", stack.path(dir).display()));
+        let target = stack.target(dir).map(|target| format!(", which is {}", target.display())).unwrap_or_default();
+        console.out(&format!("  all data in {}{target}", stack.path(dir).display()));
     }
     if marked {
         console.out(&format!("  the record that this node was an etcd member, {}", stack.path(Mark::PATH).display()));

@@ -11,7 +11,12 @@ use pgstack_etcd::client::{ChangeError, StoreError};
 use pgstack_etcd::{MarkError, Overdue, Refusal};
 use pgstack_workdir::{SettingsError, WorkdirError};
 
-use crate::RemovalRefusal;
+use crate::deploy::trouble;
+use crate::reclone::RecloneError;
+use crate::remove_node::RemovalRefusal;
+
+/// How many lines of a failing service's log are shown.
+const SHOWN: usize = 8;
 
 /// What can stop a use case. Everything it had to leave undone is done by the next run.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +123,7 @@ pub enum DeployError {
         detail: String,
         /// How long, in seconds.
         seconds: u64,
-        /// The service whose log tells more, and its last lines.
+        /// The service whose log tells more, and its last lines; fewer of them are shown.
         log: Option<(Service, Vec<String>)>,
     },
     /// A statement for the pooler's role failed.
@@ -127,6 +132,9 @@ pub enum DeployError {
         /// psql's words.
         detail: String,
     },
+    /// This node may not be given a fresh copy.
+    #[error(transparent)]
+    Reclone(#[from] RecloneError),
     /// The asynchronous runtime did not start.
     #[error("cannot start")]
     Runtime(#[source] io::Error),
@@ -148,6 +156,7 @@ impl Hint for DeployError {
             }
             Self::Control(_) => one("`docker logs patroni` on that node says more; run this again to go on"),
             Self::Overdue(overdue) => overdue.hints(),
+            Self::Reclone(error) => error.hints(),
             Self::Mark { path, .. } => vec![format!(
                 "{path} says that this node has been an etcd member; put it back from a copy, or, when etcd runs on \
                  this node, delete it: the next deploy writes it anew"
@@ -173,8 +182,10 @@ impl Hint for DeployError {
             Self::NotReady { log, .. } => match log {
                 None => one("run it again to go on waiting; nothing that was done is lost"),
                 Some((service, lines)) => {
+                    let last = &lines[lines.len().saturating_sub(SHOWN)..];
                     let mut hints =
-                        vec![format!("`docker logs {service}` says why; its last lines:\n  {}", lines.join("\n  "))];
+                        vec![format!("`docker logs {service}` says why; its last lines:\n  {}", last.join("\n  "))];
+                    hints.extend(trouble::hint(lines).filter(|_| *service == Service::Patroni));
                     hints.push("run it again to go on; nothing that was done is lost".to_owned());
                     hints
                 }

@@ -21,7 +21,7 @@ pub use deploy::{Deploy, Summary, deploy};
 pub use error::DeployError;
 pub use files::{compose_files, render};
 pub use fix_address::{FixAddress, fix_address};
-pub use reclone::{Reclone, reclone};
+pub use reclone::{Reclone, RecloneError, reclone};
 pub use remove_node::{RemovalRefusal, RemoveNode, Sign, remove_node};
 pub use reset_etcd::{ResetEtcd, reset_etcd};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pgstack_cluster_view::Observer;
+use pgstack_cluster_view::{Login, Observer};
 use pgstack_containers::{Compose, Engine, Service, Up};
 use pgstack_diagnostics::Console;
 use pgstack_env::NodeEnv;
@@ -62,6 +62,16 @@ impl<'a> Site<'a> {
             Up::WithVip => &Service::ALL,
             Up::WithoutVip => &Service::ALL[..4],
         }
+    }
+
+    /// PostgreSQL's superuser.
+    pub(crate) fn superuser(&self) -> Login<'_> {
+        Login { role: "postgres", password: &self.env.superuser_password }
+    }
+
+    /// The role that replicas stream and copy with.
+    pub(crate) fn replicator(&self) -> Login<'_> {
+        Login { role: "replicator", password: &self.env.replication_password }
     }
 
     /// Remembers that a file was written.

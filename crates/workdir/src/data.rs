@@ -44,6 +44,24 @@ impl StackDir {
         Ok(changed)
     }
 
+    /// Finds out whether [`StackDir::ensure_data_dirs`] will find something else in a folder's place.
+    pub fn check_data_dirs(&self) -> Result<(), WorkdirError> {
+        for path in DATA_DIRS.iter().flat_map(|dir| [Path::new(dir).parent(), Some(Path::new(dir))]).flatten() {
+            let path = self.root().join(path);
+            if fs::symlink_metadata(&path).is_ok() && !path.is_dir() {
+                return Err(WorkdirError::NoFolder { path });
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a folder really is, when its place holds a link to it.
+    pub fn target(&self, relative: &str) -> Option<PathBuf> {
+        let path = self.path(relative);
+        let is_link = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink());
+        is_link.then(|| fs::canonicalize(path).ok()).flatten()
+    }
+
     /// The data folders that [`StackDir::ensure_data_dirs`] would make or mend.
     pub fn data_dirs_due(&self) -> Vec<&'static str> {
         let is_right = |dir: &&str| {
@@ -67,10 +85,13 @@ impl StackDir {
         }
     }
 
-    /// Moves a folder aside, to `NAME.UNIX-SECONDS` beside it, and returns where it is kept.
+    /// Moves a folder aside, to `NAME.UNIX-SECONDS` beside it, and returns where it is kept. What was
+    /// kept before stays, even from this very second.
     pub fn move_aside(&self, relative: &str) -> Result<PathBuf, WorkdirError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let kept = self.path(&format!("{relative}.{now}"));
+        let mut places = (now..).map(|time| self.path(&format!("{relative}.{time}")));
+        let is_free = |place: &PathBuf| fs::symlink_metadata(place).is_err();
+        let kept = places.find(is_free).unwrap_or_default();
         let from = self.path(relative);
         fs::rename(&from, &kept).map_err(|source| WorkdirError::Write { path: from, source })?;
         Ok(kept)
@@ -91,6 +112,21 @@ impl StackDir {
             if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.map_err(write)?;
         }
         Ok(())
+    }
+
+    /// Makes a data folder that has nothing in it as [`StackDir::ensure_data_dirs`] would make it, with
+    /// its mode, too.
+    pub fn renew_folder(&self, relative: &str) -> Result<(), WorkdirError> {
+        let folder = self.path(relative);
+        ensure_owned(&folder)?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))
+            .map_err(|source| WorkdirError::Write { path: folder, source })
+    }
+
+    /// Leaves a mark whose presence is all that counts.
+    pub fn leave_mark(&self, relative: &str) -> Result<(), WorkdirError> {
+        let path = self.path(relative);
+        fs::File::create(&path).and_then(|file| file.sync_all()).map_err(|source| WorkdirError::Write { path, source })
     }
 
     /// The fingerprint of the configuration that each service runs with; empty before the first
@@ -126,7 +162,7 @@ fn ensure_owned(dir: &Path) -> Result<bool, WorkdirError> {
     }
     let meta = fs::metadata(dir).map_err(write)?;
     if !meta.is_dir() {
-        return Err(WorkdirError::NotAFolder { path: dir.to_owned() });
+        return Err(WorkdirError::NoFolder { path: dir.to_owned() });
     }
     if (meta.uid(), meta.gid()) == OWNER {
         return Ok(made);
@@ -153,6 +189,28 @@ mod tests {
         stack.empty_folder("data/etcd").expect("emptied");
         assert_eq!(stack.data_state("data/etcd"), DataState::Empty);
         assert!(stack.path("data/etcd").is_dir());
+    }
+
+    #[test]
+    fn whatever_is_no_folder_in_the_place_of_one_is_found_beforehand() {
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        for (place, target) in [("data/pg", None), ("data", None), ("data/etcd", Some("/nowhere/at/all"))] {
+            let dir = tempfile::tempdir().expect("a folder");
+            let stack = StackDir::open(dir.path()).expect("a stack");
+            assert!(stack.check_data_dirs().is_ok(), "there is nothing yet");
+            let path = stack.path(place);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            match target {
+                None => fs::write(&path, "x").expect("a file"),
+                Some(target) => std::os::unix::fs::symlink(target, &path).expect("a link"),
+            }
+            assert!(matches!(stack.check_data_dirs(), Err(WorkdirError::NoFolder { .. })), "{place}");
+            assert_eq!(stack.target(place), None);
+            fs::remove_file(&path).expect("removed");
+            std::os::unix::fs::symlink(elsewhere.path(), &path).expect("a link");
+            assert!(stack.check_data_dirs().is_ok(), "{place}: a link to a folder is fine");
+            assert_eq!(stack.target(place), fs::canonicalize(elsewhere.path()).ok());
+        }
     }
 
     #[test]

@@ -14,6 +14,12 @@ pub enum WorkdirError {
         /// That place.
         path: PathBuf,
     },
+    /// Something lies where a folder of data must be: a file, or a link that leads nowhere.
+    #[error("{} must be a folder, and is something else", path.display())]
+    NoFolder {
+        /// That place.
+        path: PathBuf,
+    },
     /// Another tool works in it.
     #[error("another command is changing {} at this moment", path.display())]
     Busy {
@@ -72,6 +78,16 @@ impl Hint for WorkdirError {
             {
                 vec!["run it as root (sudo)".to_owned()]
             }
+            Self::Read { source, .. } | Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                vec!["make room on that disk, then run this again: every old file is as it was".to_owned()]
+            }
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                vec!["that disk is mounted for reading only: `dmesg` says whether it failed".to_owned()]
+            }
+            Self::NoFolder { path } => vec![format!(
+                "look at {0}: a link leads nowhere while its disk is not mounted (findmnt); anything else move away",
+                path.display()
+            )],
             Self::InTheWay { path } => vec![format!(
                 "look at {} and move it away; Docker makes a folder where a file that it should mount is missing",
                 path.display()

@@ -3,6 +3,7 @@
 mod data;
 mod error;
 mod locate;
+mod room;
 mod settings;
 mod write;
 

@@ -42,6 +42,10 @@ impl StackDir {
     /// may come from the process environment, as for Compose; what the file sets, wins.
     pub fn settings(&self) -> Result<Loaded, SettingsError> {
         let path = self.path(ENV_FILE);
+        // reading a pipe would wait for ever
+        if std::fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+            return Err(WorkdirError::InTheWay { path }.into());
+        }
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(SettingsError::Missing { path }),

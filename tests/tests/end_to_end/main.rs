@@ -4,6 +4,7 @@
 mod faults;
 mod operator;
 mod orders;
+mod reclone;
 mod removal;
 
 /// The name of the shared lab.

@@ -5,6 +5,7 @@ mod membership;
 pub(crate) mod preflight;
 pub(crate) mod ready;
 pub(crate) mod services;
+pub(crate) mod trouble;
 
 use std::time::Duration;
 
@@ -48,6 +49,7 @@ pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) ->
     preflight::this_machine(&site)?;
     let before = services::states(&site).await?;
     only_ours(stack, &before)?;
+    stack.check_data_dirs()?;
     if options.dry_run {
         membership::show_plan(&site).await?;
         return Ok(Ended::Done);

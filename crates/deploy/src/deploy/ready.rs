@@ -13,8 +13,8 @@ use super::services::{self, States};
 use crate::DeployError;
 use crate::site::Site;
 
-/// How many lines of a failing service's log are shown.
-const LOG_LINES: usize = 8;
+/// How many lines of a failing service's log are read for their meaning; the last few are shown.
+const LOG_LINES: usize = 60;
 
 /// Where the cluster stands at the end of a deploy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,7 +205,8 @@ async fn agreed(site: &Site<'_>, before: &States) -> Result<(), DeployError> {
     }
 }
 
-async fn not_ready(site: &Site<'_>, what: &'static str, detail: String, service: Service) -> DeployError {
+/// A wait that is over, with the last words of the service that is to blame.
+pub(crate) async fn not_ready(site: &Site<'_>, what: &'static str, detail: String, service: Service) -> DeployError {
     let log = site.engine.last_log_lines(service.name(), LOG_LINES).await.ok().filter(|lines| !lines.is_empty());
     DeployError::NotReady { what, detail, seconds: site.timeout_seconds(), log: log.map(|lines| (service, lines)) }
 }

@@ -56,7 +56,7 @@ pub(super) async fn carry_out(site: &Site<'_>, step: &Step, observed: &Observed)
             Ok(())
         }
         Step::DropSlot { slot } => {
-            let postgres = Postgres::connect(primary(site, observed)?, &site.env.superuser_password).await?;
+            let postgres = Postgres::connect(primary(site, observed)?, site.superuser()).await?;
             let sql = format!(
                 "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots \
                  WHERE slot_type = 'physical' AND slot_name = '{slot}' AND NOT active"

@@ -170,7 +170,7 @@ fn address(url: &str) -> Option<Ipv4Addr> {
 /// Whether the node's slot is in use, and everything else.
 async fn primary(site: &Site<'_>, node: Node, target: NodeId) -> Result<(bool, Primary), DeployError> {
     let slots = async {
-        let postgres = Postgres::connect(node, &site.env.superuser_password).await?;
+        let postgres = Postgres::connect(node, site.superuser()).await?;
         let sql = format!(
             "SELECT active FROM pg_catalog.pg_replication_slots WHERE slot_type = 'physical' AND slot_name = '{}'",
             target.patroni_name()

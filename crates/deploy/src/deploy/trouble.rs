@@ -1,0 +1,78 @@
+//! What the log of a Patroni that does not come up says about its data.
+
+/// Words of Patroni and PostgreSQL that name data which only a fresh copy mends, with what they mean.
+const TROUBLES: [(&str, &str); 20] = [
+    ("system ID mismatch", "the data here belongs to another cluster"),
+    ("system ID is invalid", "the data here is damaged or incomplete"),
+    ("wrong ownership", "the data here belongs to another user than the container's (999)"),
+    ("invalid permissions", "the data here is open to others, which PostgreSQL refuses"),
+    ("data directory is not accessible", "the container's user (999) cannot read the data here"),
+    ("Permission denied: '/home/postgres/pgdata", "the container's user (999) cannot read the data here"),
+    ("postmaster.opts", "the data here is not where Patroni looks for it, as in an older layout"),
+    ("requested WAL segment", "this replica was away for so long that the leader has dropped the WAL that it needs"),
+    ("diverged", "the data here has gone another way than the leader's"),
+    ("is behind recovery timeline", "the data here has gone another way than the leader's"),
+    ("is ahead of the WAL flush position", "the data here has gone another way than the leader's"),
+    ("forked off current database system timeline", "the data here has gone another way than the leader's"),
+    ("Failed to rewind", "the data here has gone another way than the leader's, and could not be rewound"),
+    ("Error when calling pg_controldata", "the data here is damaged"),
+    ("is not a valid data directory", "the data here is damaged"),
+    ("could not open file \"base/", "the data here is damaged"),
+    ("invalid page in block", "the data here is damaged"),
+    ("could not locate a valid checkpoint record", "the data here is damaged"),
+    ("could not locate required checkpoint record", "the data here is damaged"),
+    ("invalid checkpoint record", "the data here is damaged"),
+];
+
+/// What to do about it, from the last lines of Patroni's log; `None` where a copy mends nothing.
+pub(crate) fn hint(log: &[String]) -> Option<String> {
+    // the last words count: what was said before may be over
+    let meaning = log
+        .iter()
+        .rev()
+        .find_map(|line| TROUBLES.iter().find(|(words, _)| line.contains(words)).map(|(_, meaning)| *meaning))?;
+    Some(format!(
+        "{meaning}: when another node leads, run ./scripts/reclone on this node; it copies the leader's data and keeps \
+         what is here aside"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(lines: &[&str]) -> Vec<String> {
+        lines.iter().map(|&line| line.to_owned()).collect()
+    }
+
+    #[test]
+    fn data_that_only_a_copy_mends_leads_to_reclone() {
+        for line in [
+            "CRITICAL: system ID mismatch, node patroni3 belongs to a different cluster: 7576 != 7577",
+            "FATAL:  data directory \"/home/postgres/pgdata/data\" has wrong ownership",
+            "FATAL:  data directory \"/home/postgres/pgdata/data\" has invalid permissions",
+            "FileNotFoundError: [Errno 2] No such file or directory: '/home/postgres/data/postmaster.opts'",
+            "FATAL:  could not receive data from WAL stream: ERROR:  requested WAL segment 000000010000000000000003 has \
+             already been removed",
+            "INFO: data dir for the cluster is not empty, but system ID is invalid; consider doing reinitialize",
+            "PANIC:  could not locate a valid checkpoint record at 0/3000060",
+            "servers diverged at WAL location 0/3000148 on timeline 1",
+        ] {
+            let said = hint(&log(&["INFO: no action", line, "INFO: Lock owner: patroni1; I am patroni3"]));
+            assert!(said.as_ref().is_some_and(|said| said.contains("run ./scripts/reclone on this node")), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_last_trouble_is_the_one_that_is_told() {
+        let said = hint(&log(&["has wrong ownership", "system ID mismatch, node patroni3 …"]));
+        assert!(said.expect("a hint").starts_with("the data here belongs to another cluster"));
+    }
+
+    #[test]
+    fn any_other_log_leads_nowhere() {
+        for lines in [&[][..], &["INFO: no action. I am (patroni3), a secondary, and following a leader (patroni1)"]] {
+            assert_eq!(hint(&log(lines)), None);
+        }
+    }
+}
