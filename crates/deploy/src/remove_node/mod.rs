@@ -104,7 +104,9 @@ async fn until_nothing_is_left(
             Ok(seen) => (observed, plan) = seen,
             Err(error) => {
                 // it would be put back by the next removal, which may be far away
-                if let Err(second) = execute::restore(site, &observed).await {
+                if step.is_about_retention()
+                    && let Err(second) = execute::restore(site, &observed).await
+                {
                     site.console.warn(&second.to_string());
                 }
                 return Err(error);
