@@ -170,11 +170,13 @@ impl Client {
 }
 
 /// A session that the server ends (57P…), and PgBouncer's word that its server is gone (08…), may
-/// come after the commit; so may a broken connection. Any other error is a refusal.
+/// come after the commit; so may a broken connection. Any other error is a refusal, and so is
+/// PgBouncer's word that it gets no server at all.
 fn told(error: &tokio_postgres::Error) -> (Outcome, Option<String>) {
     let Some(database) = error.as_db_error() else { return (Outcome::Unknown, Some(error.to_string())) };
     let code = database.code().code();
-    let may_be_in = code.starts_with("57P") || code.starts_with("08");
+    let never_sent = database.message().starts_with("server login has been failing");
+    let may_be_in = code.starts_with("57P") || code.starts_with("08") && !never_sent;
     let outcome = if may_be_in { Outcome::Unknown } else { Outcome::Failed };
     (outcome, Some(format!("{code}: {}", database.message())))
 }

@@ -104,7 +104,9 @@ async fn until_nothing_is_left(
             Ok(seen) => (observed, plan) = seen,
             Err(error) => {
                 // it would be put back by the next removal, which may be far away
-                if let Err(second) = execute::restore(site, &observed).await {
+                if step.is_about_retention()
+                    && let Err(second) = execute::restore(site, &observed).await
+                {
                     site.console.warn(&second.to_string());
                 }
                 return Err(error);
@@ -141,21 +143,28 @@ async fn advance(site: &Site<'_>, step: &Step, observed: &Observed) -> Result<()
     }
 }
 
-/// The next look. While the leadership moves, nobody leads and not everything answers: that passes.
+/// The next look. While the leadership of etcd or PostgreSQL moves, nobody leads and not everything
+/// answers: that passes.
 async fn next(site: &Site<'_>, options: RemoveNode) -> Result<(Observed, Plan), DeployError> {
     loop {
         let error = match look(site, options).await {
-            Err(
-                error @ (DeployError::Removal(RemovalRefusal::NoLeader)
-                | DeployError::Postgres(_)
-                | DeployError::Control(_)
-                | DeployError::Store(_)),
-            ) => error,
+            Err(error) if passes(&error) => error,
             looked => return looked,
         };
         site.console.progress(&error.to_string());
         if !site.pause().await {
             return Err(error);
         }
+    }
+}
+
+fn passes(error: &DeployError) -> bool {
+    use pgstack_etcd::Refusal;
+    match error {
+        DeployError::Removal(refusal) => {
+            matches!(refusal, RemovalRefusal::NoLeader | RemovalRefusal::Etcd(Refusal::NoQuorum))
+        }
+        DeployError::Postgres(_) | DeployError::Control(_) | DeployError::Store(_) => true,
+        _ => false,
     }
 }

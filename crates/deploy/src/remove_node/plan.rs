@@ -153,6 +153,13 @@ fn forget_slot(slot: String, observed: &Observed, plan: &mut Plan) {
     }
 }
 
+impl Step {
+    /// Whether Patroni may be keeping slots for a moment only while this step is carried out.
+    pub(super) fn is_about_retention(&self) -> bool {
+        matches!(self, Self::ShortenRetention { .. } | Self::AwaitForgotten { .. } | Self::RestoreRetention { .. })
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = |was: &Value| if was.is_null() { "Patroni's default".to_owned() } else { was.to_string() };
