@@ -85,9 +85,14 @@ async fn mended(lab: &Lab, machine: &Machine) {
     .await;
 }
 
-/// `deploy` cannot mend it, and says what does.
-async fn deploy_leads_to_reclone(machine: &Machine) {
-    let output = machine.run(&[&format!("{STACK}/deploy"), "--timeout", "20"]).await.expect("run");
+/// `deploy` cannot mend it, and says what does, once Patroni's log has these words.
+async fn deploy_leads_to_reclone(machine: &Machine, words: &str) {
+    eventually("Patroni says what is wrong", Duration::from_secs(90), async || {
+        let log = machine.sh("docker logs --tail 40 patroni 2>&1").await.ok()?;
+        log.contains(words).then_some(())
+    })
+    .await;
+    let output = machine.run(&[&format!("{STACK}/deploy"), "--timeout", "5"]).await.expect("run");
     assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
     assert!(output.stderr.contains("run ./scripts/reclone on this node"), "{}", output.stderr);
 }
@@ -103,12 +108,7 @@ fn data_of_another_cluster_is_kept_aside_and_the_leaders_takes_its_place() {
                  initdb -D /home/postgres/pgdata/data
              docker compose up -d patroni";
         sh(&machine, foreign).await;
-        eventually("Patroni says so", Duration::from_secs(60), async || {
-            let log = machine.sh("docker logs --tail 20 patroni 2>&1").await.ok()?;
-            log.contains("system ID mismatch").then_some(())
-        })
-        .await;
-        deploy_leads_to_reclone(&machine).await;
+        deploy_leads_to_reclone(&machine, "system ID mismatch").await;
         let output = recloned(&machine, &["--yes"]).await;
         assert!(output.stderr.contains("that of another cluster (system identifier"), "{}", output.stderr);
         assert!(output.stdout.contains("rm -rf /opt/patroni-stack/data/pg."), "{}", output.stdout);
@@ -140,7 +140,7 @@ fn an_older_layout_and_other_owners_are_mended() {
         forget_kept(&machine).await;
         // the right layout, but nobody can read it
         sh(&machine, "docker compose stop patroni; chown -R 0:0 data/pg; docker compose up -d patroni").await;
-        deploy_leads_to_reclone(&machine).await;
+        deploy_leads_to_reclone(&machine, "Permission denied").await;
         recloned(&machine, &["--yes"]).await;
         mended(lab, &machine).await;
         forget_kept(&machine).await;
@@ -154,12 +154,12 @@ fn a_damaged_replica_is_cloned_anew() {
         forget_kept(&machine).await;
         sh(&machine, "docker compose stop patroni; rm data/pg/data/global/pg_control; docker compose up -d patroni")
             .await;
-        deploy_leads_to_reclone(&machine).await;
+        deploy_leads_to_reclone(&machine, "Error when calling pg_controldata").await;
         recloned(&machine, &["--yes"]).await;
         mended(lab, &machine).await;
         // the database that Patroni itself connects to
         sh(&machine, "docker compose stop patroni; rm -r data/pg/data/base/5/*; docker compose up -d patroni").await;
-        deploy_leads_to_reclone(&machine).await;
+        deploy_leads_to_reclone(&machine, "is not a valid data directory").await;
         let output = recloned(&machine, &["--yes", "--delete-old-data"]).await;
         assert!(output.stdout.contains("DELETE what is in data/pg:\n    data ("), "{}", output.stdout);
         mended(lab, &machine).await;
@@ -195,7 +195,7 @@ fn a_replica_whose_wal_is_gone_is_cloned_anew() {
         })
         .await;
         sh(&machine, "docker compose up -d patroni").await;
-        deploy_leads_to_reclone(&machine).await;
+        deploy_leads_to_reclone(&machine, "requested WAL segment").await;
         recloned(&machine, &["--yes"]).await;
         sh(&first, &limit("8GB")).await;
         mended(lab, &machine).await;
