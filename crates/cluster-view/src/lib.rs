@@ -3,6 +3,7 @@
 //! something goes through [`Control`].
 
 mod control;
+mod etcd;
 mod kernel;
 mod patroni;
 mod proxy;
@@ -10,6 +11,7 @@ mod proxy;
 use std::time::Duration;
 
 pub use control::{Control, ControlError};
+pub use etcd::{EtcdMember, EtcdProcess};
 pub use kernel::{Interfaces, kernel_interfaces};
 pub use patroni::{Instance, Member, Role, View};
 pub use proxy::Proxy;

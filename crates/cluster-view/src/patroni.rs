@@ -40,9 +40,25 @@ pub struct Instance {
     /// `streaming`, where it follows the primary closely.
     #[serde(default)]
     pub replication_state: Option<String>,
+    /// The identifier that all copies of one database cluster share; `None` where there is no data.
+    #[serde(default)]
+    pub database_system_identifier: Option<String>,
+    /// When it last heard of etcd, in seconds since 1970.
+    #[serde(default)]
+    pub dcs_last_seen: u64,
 }
 
 impl Instance {
+    /// Whether it takes writes.
+    pub fn is_primary(&self) -> bool {
+        matches!(self.role.as_str(), "primary" | "master") && self.state == "running"
+    }
+
+    /// Whether it has data, or might have: all that is known is what its Patroni says.
+    pub fn may_have_data(&self) -> bool {
+        self.database_system_identifier.as_ref().is_some_and(|id| !id.is_empty()) || self.role != "uninitialized"
+    }
+
     /// Whether it streams from another PostgreSQL.
     pub fn streams(&self) -> bool {
         self.replication_state.as_deref() == Some("streaming")
