@@ -75,6 +75,7 @@ pub struct ResetEtcdArgs {
                   every member key, right or wrong\n  clear-etcd-patroni-members --forget-cluster   when no node has data any more\n\n\
                   Exit codes: 0 ok, 1 refused, failed or not confirmed, 2 usage"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ClearMembersArgs {
     /// Where the stack directory is.
     #[command(flatten)]

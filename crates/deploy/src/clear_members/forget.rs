@@ -14,6 +14,9 @@ use crate::files::PG_DATA;
 use crate::patroni_keys::{ALL, INITIALIZE, LEADER, MEMBERS};
 use crate::{DeployError, consent};
 
+/// How a Patroni without data waits; any other state means that it is getting some.
+const IDLE: [&str; 3] = ["stopped", "crashed", "start failed"];
+
 /// Why the cluster is not forgotten. Nothing has been changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForgetRefusal {
@@ -30,7 +33,7 @@ pub enum ForgetRefusal {
         found: String,
     },
     /// Another node has data, or may have.
-    #[error("{member} may have PostgreSQL data: its Patroni says {role}, {state}")]
+    #[error("{member} may have PostgreSQL data, or is about to: its Patroni says {role}, {state}")]
     DataThere {
         /// The member's name.
         member: String,
@@ -90,7 +93,7 @@ fn prove(
     }
     for (member, instance) in nodes {
         let Some(instance) = instance else { return Err(ForgetRefusal::Silent { member: member.clone() }) };
-        if instance.may_have_data() {
+        if instance.may_have_data() || !IDLE.contains(&instance.state.as_str()) {
             let (role, state) = (instance.role.clone(), instance.state.clone());
             return Err(ForgetRefusal::DataThere { member: member.clone(), role, state });
         }
@@ -213,6 +216,8 @@ mod tests {
             Instance { role: "replica".to_owned(), ..empty() },
             Instance { database_system_identifier: Some("7".to_owned()), ..empty() },
             Instance { role: String::new(), ..empty() },
+            Instance { state: "initializing new cluster".to_owned(), ..empty() },
+            Instance { state: "creating replica".to_owned(), ..empty() },
         ];
         for doubt in doubts {
             let mut there = nodes();

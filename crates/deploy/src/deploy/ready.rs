@@ -104,7 +104,8 @@ async fn remembered_in_vain(site: &Site<'_>) -> Option<String> {
     if has_data || value(patroni_keys::LEADER).is_some() {
         return None;
     }
-    value(patroni_keys::INITIALIZE)
+    // empty while a node is just making the first cluster
+    value(patroni_keys::INITIALIZE).filter(|identifier| !identifier.is_empty())
 }
 
 /// The leader's name when this node's PostgreSQL is where it should be, else why it is not yet.

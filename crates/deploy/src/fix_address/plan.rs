@@ -93,16 +93,16 @@ mod tests {
 
     use super::*;
 
-    fn environment(address: &str) -> Option<Vec<String>> {
-        Some(vec![
+    fn environment(address: &str) -> Vec<String> {
+        vec![
             "PATH=/bin".to_owned(),
             format!("PATRONI_POSTGRESQL_CONNECT_ADDRESS={address}:5432"),
             format!("PATRONI_RESTAPI_CONNECT_ADDRESS={address}:8008"),
-        ])
+        ]
     }
 
-    fn value(address: &str) -> Option<String> {
-        Some(format!(r#"{{"conn_url":"postgres://{address}:5432/x","api_url":"http://{address}:8008/patroni"}}"#))
+    fn value(address: &str) -> String {
+        format!(r#"{{"conn_url":"postgres://{address}:5432/x","api_url":"http://{address}:8008/patroni"}}"#)
     }
 
     const MINE: &str = "192.168.0.152";
@@ -121,28 +121,28 @@ mod tests {
 
     #[test]
     fn where_all_is_right_nothing_is_restarted() {
-        assert_eq!(planned(value(MINE), environment(MINE), true), Action::Leave);
-        assert_eq!(planned(None, environment(MINE), true), Action::Await);
+        assert_eq!(planned(Some(value(MINE)), Some(environment(MINE)), true), Action::Leave);
+        assert_eq!(planned(None, Some(environment(MINE)), true), Action::Await);
     }
 
     #[test]
     fn what_does_not_run_is_started() {
-        assert_eq!(planned(value(MINE), environment(MINE), false), Action::Start);
-        assert_eq!(planned(value(BRIDGE), None, false), Action::Start);
+        assert_eq!(planned(Some(value(MINE)), Some(environment(MINE)), false), Action::Start);
+        assert_eq!(planned(Some(value(BRIDGE)), None, false), Action::Start);
         assert_eq!(planned(None, None, false), Action::Start);
     }
 
     #[test]
     fn a_wrong_address_in_etcd_or_in_the_container_makes_it_anew() {
         assert_eq!(
-            reasons(&planned(value(BRIDGE), environment(MINE), true)),
+            reasons(&planned(Some(value(BRIDGE)), Some(environment(MINE)), true)),
             [
                 "in etcd, conn_url is 172.18.0.3:5432, not 192.168.0.152:5432",
                 "in etcd, api_url is 172.18.0.3:8008, not 192.168.0.152:8008"
             ]
         );
         assert_eq!(
-            reasons(&planned(value(MINE), environment(BRIDGE), false)),
+            reasons(&planned(Some(value(MINE)), Some(environment(BRIDGE)), false)),
             [
                 "in the container, PATRONI_POSTGRESQL_CONNECT_ADDRESS is 172.18.0.3:5432, not 192.168.0.152:5432",
                 "in the container, PATRONI_RESTAPI_CONNECT_ADDRESS is 172.18.0.3:8008, not 192.168.0.152:8008"

@@ -14,7 +14,7 @@ use pgstack_containers::{Service, Up};
 use pgstack_diagnostics::{Console, Ended};
 use pgstack_etcd::client::{Timeouts, ask};
 use pgstack_etcd::{Answer, DataDir, Mark, Start};
-use pgstack_topology::NodeId;
+use pgstack_topology::{Node, NodeId};
 use pgstack_workdir::{DataState, StackDir};
 
 use crate::deploy::{membership, preflight, services};
@@ -198,7 +198,7 @@ async fn observe(site: &Site<'_>) -> Result<Seen, DeployError> {
 }
 
 fn others(site: &Site<'_>) -> Vec<NodeId> {
-    site.env.local.peers().map(|node| node.id()).collect()
+    site.env.local.peers().map(Node::id).collect()
 }
 
 /// What a person has to know before agreeing.
@@ -214,5 +214,5 @@ fn explain(site: &Site<'_>, seen: &Seen, others: &[NodeId]) {
         };
         out(&format!("  etcd on node {node}  {answer}"));
     }
-    out("Members that come back later with their old data stop by themselves; deploy makes them join anew.");
+    out("Should other members come back with their old data, run deploy there: it moves that aside and joins anew.");
 }
