@@ -98,7 +98,15 @@ async fn attempt(site: &Site<'_>, way: Way) -> Result<Result<(), Vec<String>>, D
             return Ok(Err(lines));
         }
     }
-    let mut command = vec!["etcd".to_owned(), "--data-dir=/var/lib/etcd".to_owned()];
+    let mut command = [
+        "etcd",
+        "--data-dir=/var/lib/etcd",
+        "--listen-client-urls=http://127.0.0.1:2379",
+        "--listen-peer-urls=http://127.0.0.1:2380",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    command.push(format!("--advertise-client-urls={}", site.desired.me().client_url));
     command.extend(identity(site));
     command.extend((way == Way::Whole).then(|| "--force-new-cluster".to_owned()));
     run(site, command, vec![format!("{}:/var/lib/etcd", site.stack.path(COPY).display())]).await?;
@@ -119,11 +127,7 @@ async fn restore(site: &Site<'_>) -> Result<Result<(), Vec<String>>, DeployError
         ["etcdutl", "snapshot", "restore", "/old/member/snap/db", "--skip-hash-check", "--data-dir=/new/restored"]
             .map(str::to_owned)
             .to_vec();
-    command.extend(
-        identity(site)
-            .into_iter()
-            .filter(|flag| !flag.contains("client-urls") && !flag.contains("listen") && !flag.contains("state")),
-    );
+    command.extend(identity(site));
     let bind = |folder: &str, to: &str| format!("{}:{to}", site.stack.path(folder).display());
     run(site, command, vec![bind(ETCD_DATA, "/old:ro"), bind(COPY, "/new")]).await?;
     let code = loop {
@@ -150,10 +154,6 @@ fn identity(site: &Site<'_>) -> Vec<String> {
         format!("--initial-cluster={}={}", me.name, me.peer_url),
         format!("--initial-advertise-peer-urls={}", me.peer_url),
         format!("--initial-cluster-token=patroni-stack-{now}"),
-        "--initial-cluster-state=new".to_owned(),
-        format!("--advertise-client-urls={}", me.client_url),
-        "--listen-client-urls=http://127.0.0.1:2379".to_owned(),
-        "--listen-peer-urls=http://127.0.0.1:2380".to_owned(),
     ]
 }
 
