@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use control::{Control, ControlError};
 pub use etcd::{EtcdMember, EtcdProcess};
 pub use kernel::{Interfaces, kernel_interfaces};
-pub use patroni::{Instance, Member, Role, View};
+pub use patroni::{Instance, Member, Role, View, Xlog};
 pub use proxy::Proxy;
 
 /// How long one question may take. Everything asked is at most one network hop away.

@@ -46,12 +46,39 @@ pub struct Instance {
     /// When it last heard of etcd, in seconds since 1970.
     #[serde(default)]
     pub dcs_last_seen: u64,
+    /// Its timeline, while it runs.
+    #[serde(default)]
+    pub timeline: Option<u32>,
+    /// How far its WAL goes, while it runs.
+    #[serde(default)]
+    pub xlog: Option<Xlog>,
+}
+
+/// Positions in the WAL, in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Xlog {
+    /// Where a primary writes.
+    #[serde(default)]
+    pub location: Option<u64>,
+    /// What a replica has received.
+    #[serde(default)]
+    pub received_location: Option<u64>,
+    /// What a replica has replayed.
+    #[serde(default)]
+    pub replayed_location: Option<u64>,
 }
 
 impl Instance {
     /// Whether it takes writes.
     pub fn is_primary(&self) -> bool {
         matches!(self.role.as_str(), "primary" | "master") && self.state == "running"
+    }
+
+    /// Timeline and WAL position: whoever has the greatest lacks nothing that the others have.
+    pub fn position(&self) -> Option<(u32, u64)> {
+        let xlog = self.xlog.as_ref()?;
+        let reached = [xlog.location, xlog.received_location, xlog.replayed_location].into_iter().flatten().max()?;
+        Some((self.timeline?, reached))
     }
 
     /// Whether it has data, or might have: all that is known is what its Patroni says.
@@ -142,6 +169,25 @@ mod tests {
         assert_eq!(view.leader().map(|member| member.name.as_str()), Some("patroni1"));
         let streaming: Vec<&str> = view.streaming().map(|member| member.name.as_str()).collect();
         assert_eq!(streaming, ["patroni2", "patroni3"]);
+    }
+
+    #[test]
+    fn an_instance_knows_how_far_its_wal_goes() {
+        let instance = |text: &str| serde_json::from_str::<Instance>(text).expect("an instance");
+        let primary = instance(
+            r#"{"state": "running", "role": "primary", "xlog": {"location": 83886080}, "timeline": 3,
+                "database_system_identifier": "7400000000000000000", "dcs_last_seen": 1700000000}"#,
+        );
+        assert!(primary.is_primary() && primary.may_have_data());
+        assert_eq!(primary.position(), Some((3, 83_886_080)));
+        let replica = instance(
+            r#"{"state": "running", "role": "replica", "timeline": 3, "xlog": {"received_location": 9,
+                "replayed_location": 7, "replayed_timestamp": null, "paused": false}}"#,
+        );
+        assert_eq!(replica.position(), Some((3, 9)));
+        let empty = instance(r#"{"state": "stopped", "role": "uninitialized"}"#);
+        assert!(!empty.may_have_data());
+        assert_eq!(empty.position(), None);
     }
 
     #[test]
