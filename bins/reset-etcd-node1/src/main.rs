@@ -7,9 +7,9 @@ use pgstack_cli::{Parser as _, ResetEtcdArgs, run};
 use pgstack_deploy::{ResetEtcd, block_on, reset_etcd};
 
 fn main() -> ExitCode {
-    let ResetEtcdArgs { stack, dry_run, yes, timeout } = ResetEtcdArgs::parse();
+    let ResetEtcdArgs { stack, dry_run, yes, without_data, timeout } = ResetEtcdArgs::parse();
     run(|terminal| {
-        let options = ResetEtcd { dry_run, yes, timeout: Duration::from_secs(timeout) };
+        let options = ResetEtcd { dry_run, yes, without_data, timeout: Duration::from_secs(timeout) };
         Ok(block_on(reset_etcd(&stack.locate()?, options, terminal))?)
     })
 }

@@ -3,6 +3,7 @@
 //! something goes through [`Control`] and [`Postgres`].
 
 mod control;
+mod etcd;
 mod kernel;
 mod patroni;
 mod postgres;
@@ -11,8 +12,9 @@ mod proxy;
 use std::time::Duration;
 
 pub use control::{Control, ControlError};
+pub use etcd::{EtcdMember, EtcdProcess};
 pub use kernel::{Interfaces, kernel_interfaces};
-pub use patroni::{Instance, Member, Role, View};
+pub use patroni::{Instance, Member, Role, View, Xlog};
 pub use postgres::{Login, Postgres, PostgresError, Sizes};
 pub use proxy::Proxy;
 

@@ -37,7 +37,7 @@ fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
 
 /// One PostgreSQL as its own Patroni describes it at this moment; what the others know of it is up
 /// to loop_wait old.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Instance {
     /// `primary`, `replica`, …
     #[serde(default)]
@@ -51,12 +51,32 @@ pub struct Instance {
     /// PostgreSQL's timeline, where it runs.
     #[serde(default)]
     pub timeline: Option<u64>,
-    /// PostgreSQL's system identifier, where Patroni knows it.
+    /// The identifier that all copies of one database cluster share; `None` where there is no data.
     #[serde(default)]
     pub database_system_identifier: Option<String>,
     /// Maintenance mode: Patroni looks on and does nothing.
     #[serde(default)]
     pub pause: bool,
+    /// When it last heard of etcd, in seconds since 1970.
+    #[serde(default)]
+    pub dcs_last_seen: u64,
+    /// How far its WAL goes, while it runs.
+    #[serde(default)]
+    pub xlog: Option<Xlog>,
+}
+
+/// Positions in the WAL, in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Xlog {
+    /// Where a primary writes.
+    #[serde(default)]
+    pub location: Option<u64>,
+    /// What a replica has received.
+    #[serde(default)]
+    pub received_location: Option<u64>,
+    /// What a replica has replayed.
+    #[serde(default)]
+    pub replayed_location: Option<u64>,
 }
 
 impl Instance {
@@ -64,6 +84,23 @@ impl Instance {
     pub fn is_primary(&self) -> bool {
         // before Patroni 4 it was called master
         matches!(self.role.as_str(), "primary" | "master")
+    }
+
+    /// Whether it takes writes now.
+    pub fn takes_writes(&self) -> bool {
+        self.is_primary() && self.state == "running"
+    }
+
+    /// Timeline and WAL position: whoever has the greatest lacks nothing that the others have.
+    pub fn position(&self) -> Option<(u64, u64)> {
+        let xlog = self.xlog.as_ref()?;
+        let reached = [xlog.location, xlog.received_location, xlog.replayed_location].into_iter().flatten().max()?;
+        Some((self.timeline?, reached))
+    }
+
+    /// Whether it has data, or might have: all that is known is what its Patroni says.
+    pub fn may_have_data(&self) -> bool {
+        self.database_system_identifier.as_ref().is_some_and(|id| !id.is_empty()) || self.role != "uninitialized"
     }
 
     /// Whether it streams from another PostgreSQL.
@@ -151,6 +188,25 @@ mod tests {
         assert_eq!(streaming, ["patroni2", "patroni3"]);
         let lags: Vec<Option<u64>> = view.members.iter().map(|member| member.lag).collect();
         assert_eq!(lags, [None, Some(0), None, None]);
+    }
+
+    #[test]
+    fn an_instance_knows_how_far_its_wal_goes() {
+        let instance = |text: &str| serde_json::from_str::<Instance>(text).expect("an instance");
+        let primary = instance(
+            r#"{"state": "running", "role": "primary", "xlog": {"location": 83886080}, "timeline": 3,
+                "database_system_identifier": "7400000000000000000", "dcs_last_seen": 1700000000}"#,
+        );
+        assert!(primary.takes_writes() && primary.may_have_data());
+        assert_eq!(primary.position(), Some((3, 83_886_080)));
+        let replica = instance(
+            r#"{"state": "running", "role": "replica", "timeline": 3, "xlog": {"received_location": 9,
+                "replayed_location": 7, "replayed_timestamp": null, "paused": false}}"#,
+        );
+        assert_eq!(replica.position(), Some((3, 9)));
+        let empty = instance(r#"{"state": "stopped", "role": "uninitialized"}"#);
+        assert!(!empty.may_have_data());
+        assert_eq!(empty.position(), None);
     }
 
     #[test]

@@ -56,6 +56,11 @@ impl Compose {
         }
     }
 
+    /// The file with a user's own additions, where there is one.
+    pub fn override_file(&self) -> Option<&'static str> {
+        OVERRIDES.into_iter().find(|name| self.root.join(name).is_file())
+    }
+
     /// The command that [`Compose::up`] runs, as a user would type it.
     pub fn up_command(up: Up) -> String {
         format!("docker compose {}", up_arguments(up).join(" "))
@@ -66,9 +71,12 @@ impl Compose {
         self.run(&up_arguments(up)).await
     }
 
-    /// The same for one service alone.
-    pub async fn up_one(&self, service: Service) -> Result<(), ContainersError> {
-        self.run(&["--profile", VIP_PROFILE, "up", "-d", "--no-deps", service.name()]).await
+    /// Creates, recreates or starts one service and no other; with `anew` it is made anew in any case.
+    pub async fn up_only(&self, service: Service, anew: bool) -> Result<(), ContainersError> {
+        let mut arguments = vec!["--profile", VIP_PROFILE, "up", "-d", "--no-deps"];
+        arguments.extend(anew.then_some("--force-recreate"));
+        arguments.push(service.name());
+        self.run(&arguments).await
     }
 
     /// Stops one service.
@@ -115,8 +123,7 @@ impl Compose {
             command.env_remove(name);
         }
         // set rather than removed: the same names in `.env` would count otherwise
-        let overriding = OVERRIDES.into_iter().find(|name| self.root.join(name).is_file());
-        let files: Vec<&str> = [FILE].into_iter().chain(overriding).collect();
+        let files: Vec<&str> = [FILE].into_iter().chain(self.override_file()).collect();
         command.env("COMPOSE_FILE", files.join(":")).env("COMPOSE_PATH_SEPARATOR", ":").env("COMPOSE_PROFILES", "");
         if std::env::var_os("DOCKER_HOST").is_none_or(|host| host.is_empty()) {
             command.env("DOCKER_HOST", ENGINE);

@@ -191,10 +191,10 @@ impl Engine {
     }
 }
 
-fn failed(what: String, error: bollard::errors::Error) -> ContainersError {
+pub(crate) fn failed(what: String, error: bollard::errors::Error) -> ContainersError {
     ContainersError::Engine { what, source: Box::new(error) }
 }
 
-fn is_not_found(error: &bollard::errors::Error) -> bool {
+pub(crate) fn is_not_found(error: &bollard::errors::Error) -> bool {
     matches!(error, bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })
 }

@@ -8,6 +8,8 @@ mod compose;
 #[cfg(feature = "docker")]
 mod engine;
 mod error;
+#[cfg(feature = "docker")]
+mod one_off;
 mod service;
 
 #[cfg(feature = "docker")]
@@ -15,4 +17,6 @@ pub use compose::{Compose, Up};
 #[cfg(feature = "docker")]
 pub use engine::{Engine, ExecOutput};
 pub use error::ContainersError;
+#[cfg(feature = "docker")]
+pub use one_off::OneOff;
 pub use service::{ContainerState, Service};

@@ -11,9 +11,11 @@ use pgstack_etcd::client::{ChangeError, StoreError};
 use pgstack_etcd::{MarkError, Overdue, Refusal};
 use pgstack_workdir::{SettingsError, WorkdirError};
 
+use crate::clear_members::ForgetRefusal;
 use crate::deploy::trouble;
 use crate::reclone::RecloneError;
 use crate::remove_node::RemovalRefusal;
+use crate::reset_etcd::ResetRefusal;
 
 /// How many lines of a failing service's log are shown.
 const SHOWN: usize = 8;
@@ -135,6 +137,40 @@ pub enum DeployError {
     /// This node may not be given a fresh copy.
     #[error(transparent)]
     Reclone(#[from] RecloneError),
+    /// etcd may not be reset.
+    #[error(transparent)]
+    Reset(#[from] ResetRefusal),
+    /// The data of the new etcd cluster could not be made.
+    #[error("cannot make the new etcd cluster's data: {detail}")]
+    EtcdCopy {
+        /// Why, in etcd's words.
+        detail: String,
+    },
+    /// The cluster may not be forgotten.
+    #[error(transparent)]
+    Forget(#[from] ForgetRefusal),
+    /// etcd remembers a cluster whose data is gone.
+    #[error(
+        "after {seconds} s no node leads: etcd remembers the cluster with identifier {identifier}, and no node has its data"
+    )]
+    NoDataAnywhere {
+        /// PostgreSQL's system identifier, as etcd holds it.
+        identifier: String,
+        /// How long it was waited, in seconds.
+        seconds: u64,
+    },
+    /// Patroni does not register the right address.
+    #[error("after {seconds} s the registered address is still not right: {detail}")]
+    NotRegistered {
+        /// How it stood at the end.
+        detail: String,
+        /// How long it was waited, in seconds.
+        seconds: u64,
+        /// The user's own addition to the Compose file, where there is one.
+        additions: Option<&'static str>,
+        /// The last lines of Patroni's log.
+        log: Vec<String>,
+    },
     /// The asynchronous runtime did not start.
     #[error("cannot start")]
     Runtime(#[source] io::Error),
@@ -190,6 +226,22 @@ impl Hint for DeployError {
                     hints
                 }
             },
+            Self::Reset(refusal) => refusal.hints(),
+            Self::EtcdCopy { .. } => one("the old data is as it was, in data/etcd or data/etcd.TIME; run it again"),
+            Self::Forget(refusal) => refusal.hints(),
+            Self::NoDataAnywhere { .. } => vec![
+                "when a machine that has the data is switched off, switch it on".to_owned(),
+                "when the data is gone for good: `clear-etcd-patroni-members --forget-cluster` proves it and begins anew"
+                    .to_owned(),
+            ],
+            Self::NotRegistered { additions, log, .. } => {
+                let mut hints = Vec::new();
+                if let Some(file) = additions {
+                    hints.push(format!("{file} may set another address or another command for patroni: look at it"));
+                }
+                hints.push(format!("`docker logs patroni` says more; its last lines:\n  {}", log.join("\n  ")));
+                hints
+            }
             Self::PoolerRole { .. } => one("`docker exec patroni psql` on the leader's node shows the same error"),
             Self::Render(_) | Self::Runtime(_) => Vec::new(),
         }

@@ -8,6 +8,7 @@ mod deploy;
 mod error;
 mod files;
 mod fix_address;
+mod patroni_keys;
 mod reclone;
 mod remove_node;
 mod reset_etcd;
@@ -16,14 +17,14 @@ mod site;
 
 pub use bootstrap::{Bootstrap, bootstrap};
 pub use clean::{Clean, clean};
-pub use clear_members::{ClearMembers, clear_members};
+pub use clear_members::{ClearMembers, ForgetRefusal, clear_members};
 pub use deploy::{Deploy, Summary, deploy};
 pub use error::DeployError;
 pub use files::{compose_files, render};
 pub use fix_address::{FixAddress, fix_address};
 pub use reclone::{Reclone, RecloneError, reclone};
 pub use remove_node::{RemovalRefusal, RemoveNode, Sign, remove_node};
-pub use reset_etcd::{ResetEtcd, reset_etcd};
+pub use reset_etcd::{ResetEtcd, ResetRefusal, reset_etcd};
 
 /// Runs a use case to its end.
 pub fn block_on<T>(work: impl Future<Output = Result<T, DeployError>>) -> Result<T, DeployError> {

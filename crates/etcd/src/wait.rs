@@ -98,13 +98,13 @@ impl Hint for Overdue {
             ],
             Wait::Quorum { silent } => vec![
                 format!("start etcd on {} (`deploy`); one more member may be enough", nodes(silent)),
-                "when those machines are lost for good, keep data/etcd of this node: a new quorum can be made from it"
+                "when those machines are lost for good: `reset-etcd-node1` makes a new quorum of this node alone, from its data"
                     .to_owned(),
             ],
             Wait::QuorumOfOthers { silent } => vec![
                 format!("start etcd on {} first, then run `deploy` here again", nodes(silent)),
-                "this node was a member before, so it may not form a new cluster; when every node lost its data, \
-                 `clean` on all of them starts over"
+                "this node was a member before, so it may not form a new cluster; when too many nodes lost their data \
+                 for a quorum, run `reset-etcd-node1` on one that still has data/etcd"
                     .to_owned(),
             ],
             Wait::Joined => vec!["`docker logs etcd` on this node says what keeps it".to_owned()],

@@ -243,7 +243,7 @@ fn a_member_with_its_data_waits_for_the_others() {
         report(&Overdue { wait, seconds: 120 }),
         "error: after 120 s still waiting for etcd's quorum; nodes 1 and 2 do not answer\n\n\
          hint: start etcd on nodes 1 and 2 (`deploy`); one more member may be enough\n\
-         hint: when those machines are lost for good, keep data/etcd of this node: a new quorum can be made from it\n"
+         hint: when those machines are lost for good: `reset-etcd-node1` makes a new quorum of this node alone, from its data\n"
     );
 }
 

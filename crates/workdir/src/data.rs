@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgstack_config::{Access, SERVICE_ID};
 
-use crate::write::make_folder;
+use crate::write::{make_folder, sync_folder};
 use crate::{StackDir, WorkdirError};
 
 /// The folders that hold data, relative to the stack directory.
@@ -97,6 +97,33 @@ impl StackDir {
         Ok(kept)
     }
 
+    /// Copies a folder with all that is in it, owners and modes too, durably. What lies at `to`
+    /// already is not removed first.
+    pub fn copy_folder(&self, from: &str, to: &str) -> Result<(), WorkdirError> {
+        copy_tree(&self.path(from), &self.path(to))
+    }
+
+    /// Makes a folder for the containers' user, closed to all others.
+    pub fn make_data_dir(&self, relative: &str) -> Result<(), WorkdirError> {
+        ensure_owned(&self.path(relative)).map(drop)
+    }
+
+    /// Gives a folder another name; what lies at `to` must be an empty folder or nothing.
+    pub fn rename_folder(&self, from: &str, to: &str) -> Result<(), WorkdirError> {
+        let path = self.path(to);
+        fs::rename(self.path(from), &path).map_err(|source| WorkdirError::Write { path: path.clone(), source })?;
+        sync_folder(&path)
+    }
+
+    /// Removes a folder with all that is in it; it is fine when there is none.
+    pub fn remove_folder(&self, relative: &str) -> Result<(), WorkdirError> {
+        let path = self.path(relative);
+        match fs::remove_dir_all(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(WorkdirError::Write { path, source }),
+            _ => Ok(()),
+        }
+    }
+
     /// Deletes everything inside a folder, the folder itself stays.
     pub fn empty_folder(&self, relative: &str) -> Result<(), WorkdirError> {
         let folder = self.path(relative);
@@ -150,6 +177,29 @@ impl StackDir {
     pub fn forget_loaded(&self) -> Result<(), WorkdirError> {
         self.remove_file(LOADED)
     }
+}
+
+fn copy_tree(from: &Path, to: &Path) -> Result<(), WorkdirError> {
+    let read = |source| WorkdirError::Read { path: from.to_owned(), source };
+    let write = |source| WorkdirError::Write { path: to.to_owned(), source };
+    let meta = fs::symlink_metadata(from).map_err(read)?;
+    if meta.is_dir() {
+        if !to.exists() {
+            fs::create_dir(to).map_err(write)?;
+        }
+        for entry in fs::read_dir(from).map_err(read)? {
+            let entry = entry.map_err(read)?;
+            copy_tree(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    } else if meta.is_file() {
+        // takes the mode along
+        fs::copy(from, to).map_err(write)?;
+    } else {
+        return Ok(());
+    }
+    chown(to, Some(meta.uid()), Some(meta.gid())).map_err(write)?;
+    fs::set_permissions(to, meta.permissions()).map_err(write)?;
+    fs::File::open(to).and_then(|file| file.sync_all()).map_err(write)
 }
 
 /// True where something had to be changed.
@@ -211,6 +261,26 @@ mod tests {
             assert!(stack.check_data_dirs().is_ok(), "{place}: a link to a folder is fine");
             assert_eq!(stack.target(place), fs::canonicalize(elsewhere.path()).ok());
         }
+    }
+
+    #[test]
+    fn a_copied_folder_holds_the_same_and_the_original_stays() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let stack = StackDir::open(dir.path()).expect("a stack");
+        fs::create_dir_all(stack.path("a/member/wal")).expect("a folder");
+        fs::set_permissions(stack.path("a"), fs::Permissions::from_mode(0o700)).expect("a mode");
+        fs::write(stack.path("a/member/wal/0.wal"), "log").expect("written");
+        stack.copy_folder("a", "b").expect("copied");
+        for at in ["a", "b"] {
+            assert_eq!(fs::read_to_string(stack.path(&format!("{at}/member/wal/0.wal"))).expect("read"), "log");
+        }
+        assert_eq!(fs::metadata(stack.path("b")).expect("there").mode() & 0o777, 0o700);
+        fs::create_dir(stack.path("c")).expect("a folder");
+        stack.rename_folder("b", "c").expect("over an empty folder");
+        assert!(stack.rename_folder("a", "c").is_err(), "never over anything");
+        stack.remove_folder("c").expect("removed");
+        stack.remove_folder("c").expect("nothing to remove");
+        assert!(stack.path("a").exists() && !stack.path("c").exists());
     }
 
     #[test]

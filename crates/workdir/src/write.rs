@@ -196,7 +196,7 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), WorkdirError> {
 }
 
 /// Makes a rename durable.
-fn sync_folder(path: &Path) -> Result<(), WorkdirError> {
+pub(crate) fn sync_folder(path: &Path) -> Result<(), WorkdirError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::File::open(folder)
         .and_then(|dir| dir.sync_all())

@@ -6,6 +6,7 @@ mod operator;
 mod orders;
 mod reclone;
 mod removal;
+mod repair;
 
 /// The name of the shared lab.
 const LAB: &str = "e2e";

@@ -56,6 +56,9 @@ pub struct ResetEtcdArgs {
     /// Do it without asking
     #[arg(long)]
     pub yes: bool,
+    /// Begin without the old keys where this node's data is lost or cannot be read; Patroni writes them anew
+    #[arg(long)]
+    pub without_data: bool,
     /// How long to wait for etcd and Patroni, in seconds
     #[arg(long, value_name = "S", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub timeout: u64,
@@ -69,8 +72,10 @@ pub struct ResetEtcdArgs {
     about = "Deletes Patroni's member keys in etcd whose address is wrong; each Patroni registers anew by itself",
     after_help = "Examples:\n  clear-etcd-patroni-members --dry-run   what would be deleted?\n  clear-etcd-patroni-members             \
                   lists them, then asks\n  clear-etcd-patroni-members --yes       for scripts\n  clear-etcd-patroni-members --all       \
-                  every member key, right or wrong\n\nExit codes: 0 ok, 1 failure or not confirmed, 2 usage"
+                  every member key, right or wrong\n  clear-etcd-patroni-members --forget-cluster   when no node has data any more\n\n\
+                  Exit codes: 0 ok, 1 refused, failed or not confirmed, 2 usage"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ClearMembersArgs {
     /// Where the stack directory is.
     #[command(flatten)]
@@ -78,6 +83,10 @@ pub struct ClearMembersArgs {
     /// Every member key, also those whose address is right
     #[arg(long)]
     pub all: bool,
+    /// Everything that Patroni keeps in etcd, once it is proven that no node has PostgreSQL data: the cluster
+    /// begins anew
+    #[arg(long, conflicts_with = "all")]
+    pub forget_cluster: bool,
     /// List what would be deleted, delete nothing
     #[arg(long)]
     pub dry_run: bool,

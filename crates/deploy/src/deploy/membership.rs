@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use pgstack_config::Access;
 use pgstack_containers::{Compose, Service};
-use pgstack_etcd::client::{Outcome, Timeouts, ask_all, execute};
-use pgstack_etcd::{DataDir, Mark, Observed, Overdue, Plan, Start, Step, Wait, data_dir, plan};
+use pgstack_etcd::client::{Outcome, Store, Timeouts, ask_all, execute};
+use pgstack_etcd::{ClusterId, DataDir, Mark, Observed, Overdue, Plan, Refusal, Start, Step, Wait, data_dir, plan};
 use pgstack_workdir::Change as FileChange;
 
 use super::services;
 use crate::DeployError;
 use crate::files::ETCD_DATA;
+use crate::patroni_keys::given_up;
 use crate::site::Site;
 
 /// One change of etcd's member list may take this long at most: etcd refuses for 5 s after each.
@@ -22,7 +23,7 @@ pub(super) async fn reach(site: &Site<'_>) -> Result<(), DeployError> {
     let mut started = None;
     loop {
         let observed = observe(site).await?;
-        let plan = plan(&site.desired, &observed)?;
+        let plan = next(site, &observed).await?;
         if plan.is_done() {
             for note in &plan.notes {
                 site.console.warn(&note.to_string());
@@ -36,6 +37,24 @@ pub(super) async fn reach(site: &Site<'_>) -> Result<(), DeployError> {
         }
         carry_out(site, &observed, &plan, &mut started).await?;
     }
+}
+
+/// The plan. Data of a cluster that was given up on another node, knowingly and in favour of the one
+/// that serves, needs no second leave to be moved aside.
+async fn next(site: &Site<'_>, observed: &Observed) -> Result<Plan, DeployError> {
+    match plan(&site.desired, observed) {
+        Err(Refusal::OtherCluster { mine, .. }) if is_given_up(site, mine).await => {
+            site.console.progress(&format!("etcd's data on this node is of cluster {mine}, which was given up"));
+            Ok(plan(&site.desired.clone().allow_wiping(true), observed)?)
+        }
+        other => Ok(other?),
+    }
+}
+
+async fn is_given_up(site: &Site<'_>, cluster: ClusterId) -> bool {
+    let key = given_up(cluster);
+    let Ok(mut store) = Store::open(site.desired.seats(), Timeouts::default()).await else { return false };
+    store.list(&key).await.is_ok_and(|found| found.iter().any(|entry| entry.key == key))
 }
 
 /// Up to and including the first change or wait; then the world has to be looked at again.
@@ -113,7 +132,7 @@ fn has_data(observed: &Observed) -> bool {
 
 /// The endpoints are asked before the data directory is looked at: an answer must never be newer
 /// than the data that it is judged by.
-async fn observe(site: &Site<'_>) -> Result<Observed, DeployError> {
+pub(crate) async fn observe(site: &Site<'_>) -> Result<Observed, DeployError> {
     let peers = ask_all(&site.desired, Timeouts::default()).await;
     let running = site
         .engine
@@ -130,7 +149,7 @@ async fn observe(site: &Site<'_>) -> Result<Observed, DeployError> {
 /// What a deploy would do, as text.
 pub(super) async fn show_plan(site: &Site<'_>) -> Result<(), DeployError> {
     let observed = observe(site).await?;
-    let plan = plan(&site.desired, &observed)?;
+    let plan = next(site, &observed).await?;
     let start = plan.start().cloned().unwrap_or_else(|| Start::settled(&site.desired));
     for item in services::compare(site, &start)? {
         if item.change != FileChange::None {

@@ -1,7 +1,7 @@
 //! `deploy`: from `.env` to a node that serves, in any order with the other nodes, again at any time.
 
 mod fingerprint;
-mod membership;
+pub(crate) mod membership;
 pub(crate) mod preflight;
 pub(crate) mod ready;
 pub(crate) mod services;

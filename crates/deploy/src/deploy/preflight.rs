@@ -10,10 +10,16 @@ use crate::site::Site;
 /// Every image is there, or can be fetched.
 pub(crate) async fn images(site: &Site<'_>) -> Result<(), DeployError> {
     for &service in site.services() {
-        let image = image_of(site, service);
-        if !site.engine.has_image(image.as_ref()).await? {
-            fetch(site, service, image).await?;
-        }
+        image(site, service).await?;
+    }
+    Ok(())
+}
+
+/// One service's image is there, or can be fetched.
+pub(crate) async fn image(site: &Site<'_>, service: Service) -> Result<(), DeployError> {
+    let image = image_of(site, service);
+    if !site.engine.has_image(image.as_ref()).await? {
+        fetch(site, service, image).await?;
     }
     Ok(())
 }

@@ -6,12 +6,13 @@ use futures_util::future::join_all;
 use pgstack_cluster_view::{Instance, View};
 use pgstack_containers::{Service, Up};
 use pgstack_diagnostics::Console;
+use pgstack_etcd::client::{Store, Timeouts};
 use pgstack_patroni::pooler::{COMMAND, PoolerState};
 use pgstack_topology::{Node, NodeId, port};
 
 use super::services::{self, States};
-use crate::DeployError;
 use crate::site::Site;
+use crate::{DeployError, patroni_keys};
 
 /// How many lines of a failing service's log are read for their meaning; the last few are shown.
 const LOG_LINES: usize = 60;
@@ -84,9 +85,27 @@ async fn postgres(site: &Site<'_>) -> Result<String, DeployError> {
         };
         site.console.progress(&detail);
         if !site.pause().await {
+            if let Some(identifier) = remembered_in_vain(site).await {
+                return Err(DeployError::NoDataAnywhere { identifier, seconds: site.timeout_seconds() });
+            }
             return Err(not_ready(site, "PostgreSQL", detail, Service::Patroni).await);
         }
     }
+}
+
+/// The identifier of a cluster that etcd remembers, while nobody leads and no node that answers has data:
+/// then every Patroni waits for ever for somebody to clone from.
+async fn remembered_in_vain(site: &Site<'_>) -> Option<String> {
+    let mut store = Store::open(site.desired.seats(), Timeouts::default()).await.ok()?;
+    let keys = store.list(patroni_keys::ALL).await.ok()?;
+    let value = |key: &str| keys.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone());
+    let asked = site.env.local.topology().nodes().map(|node| site.observer.instance(node));
+    let has_data = join_all(asked).await.into_iter().flatten().any(|instance| instance.may_have_data());
+    if has_data || value(patroni_keys::LEADER).is_some() {
+        return None;
+    }
+    // empty while a node is just making the first cluster
+    value(patroni_keys::INITIALIZE).filter(|identifier| !identifier.is_empty())
 }
 
 /// The leader's name when this node's PostgreSQL is where it should be, else why it is not yet.

@@ -44,7 +44,7 @@ pub(super) async fn execute(site: &Site<'_>, goal: &Plan, delete: bool) -> Resul
             }
             Step::DeleteCopy { .. } => site.stack.empty_folder(PG_HOME)?,
             Step::Prepare => prepare(site)?,
-            Step::Start => site.compose.up_one(Service::Patroni).await?,
+            Step::Start => site.compose.up_only(Service::Patroni, false).await?,
             Step::Await(source) => {
                 leader = wait::streams(site, *source).await?;
                 site.stack.remove_file(MARK)?;
@@ -81,7 +81,7 @@ async fn stop(site: &Site<'_>, goal: &Plan, delete: bool) -> Result<(), DeployEr
         Err(error) => error,
     };
     if ran {
-        site.compose.up_one(Service::Patroni).await?;
+        site.compose.up_only(Service::Patroni, false).await?;
     }
     Err(error)
 }

@@ -178,7 +178,7 @@ fn source(seen: &Observed) -> Result<Source, RecloneError> {
         return Err(RecloneError::LeaderElsewhere { node: id, configured, registered });
     }
     let Some(instance) = instance else { return Err(RecloneError::SilentLeader { node: id }) };
-    if !(instance.is_primary() && instance.state == "running") {
+    if !instance.takes_writes() {
         let (role, state) = (instance.role.clone(), instance.state.clone());
         return Err(RecloneError::NotPrimary { node: id, role, state });
     }

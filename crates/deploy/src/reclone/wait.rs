@@ -127,7 +127,7 @@ mod tests {
     fn instance(state: &str, replication: Option<&str>, timeline: Option<u64>) -> Instance {
         let replication_state = replication.map(str::to_owned);
         let (role, state) = ("replica".to_owned(), state.to_owned());
-        Instance { role, state, replication_state, timeline, database_system_identifier: None, pause: false }
+        Instance { role, state, replication_state, timeline, ..Instance::default() }
     }
 
     #[test]

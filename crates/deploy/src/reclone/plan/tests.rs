@@ -26,10 +26,9 @@ fn instance(role: &str, state: &str) -> Instance {
     Instance {
         role: role.to_owned(),
         state: state.to_owned(),
-        replication_state: None,
         timeline: Some(4),
         database_system_identifier: Some(CLUSTER.to_owned()),
-        pause: false,
+        ..Instance::default()
     }
 }
 
