@@ -30,7 +30,7 @@ pub struct RemoveNodeArgs {
     /// When that node leads, move the leadership to another one first
     #[arg(long)]
     pub switchover: bool,
-    /// How long to wait for etcd and Patroni, in seconds
+    /// How long to wait for that node to be stopped, for etcd and for Patroni, in seconds
     #[arg(long, value_name = "S", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub timeout: u64,
 }
