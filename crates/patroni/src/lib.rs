@@ -4,12 +4,14 @@
 //! from inside a container, `pooler.sql` the role and the function with which PgBouncer finds out
 //! who may log in ([`pooler`]).
 
+pub mod dynamic;
 pub mod pooler;
 
 use askama::Template;
 use pgstack_config::escape::{SqlLiteral, YamlString};
 use pgstack_config::{Access, ConfigSet, RenderError, RenderedFile, scram};
 use pgstack_env::NodeEnv;
+use pgstack_env::dcs::DcsSettings;
 use pgstack_topology::{Node, port};
 
 /// Where [`render`] puts Patroni's configuration.
@@ -27,6 +29,7 @@ struct PatroniYml<'a> {
     superuser_password: YamlString<'a>,
     replication_password: YamlString<'a>,
     restapi_password: YamlString<'a>,
+    dcs: &'a DcsSettings,
     pooler_sql: &'static str,
 }
 
@@ -61,6 +64,7 @@ pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
                     superuser_password: YamlString(env.superuser_password.expose()),
                     replication_password: YamlString(env.replication_password.expose()),
                     restapi_password: YamlString(env.restapi_password.expose()),
+                    dcs: &env.dcs,
                     pooler_sql: pooler::SQL_FILE,
                 },
             )?,
