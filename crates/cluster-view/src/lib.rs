@@ -6,13 +6,15 @@ mod control;
 mod kernel;
 mod patroni;
 mod proxy;
+mod vrrp;
 
 use std::time::Duration;
 
 pub use control::{Control, ControlError};
 pub use kernel::{Interfaces, kernel_interfaces};
-pub use patroni::{Instance, Member, Role, View};
+pub use patroni::{Difference, Instance, Member, Role, View};
 pub use proxy::Proxy;
+pub use vrrp::{Advert, AdvertListener};
 
 /// How long one question may take. Everything asked is at most one network hop away.
 const TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,9 +1,12 @@
 //! Patroni's REST API: `GET /cluster`.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use pgstack_topology::{Node, port};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::Observer;
 
@@ -40,9 +43,37 @@ pub struct Instance {
     /// `streaming`, where it follows the primary closely.
     #[serde(default)]
     pub replication_state: Option<String>,
+    /// Whether a changed setting waits for a restart.
+    #[serde(default)]
+    pub pending_restart: bool,
+    /// Which settings these are.
+    #[serde(default)]
+    pub pending_restart_reason: BTreeMap<String, Difference>,
+}
+
+/// What PostgreSQL runs with, and what it will start with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Difference {
+    /// Now.
+    pub old_value: Value,
+    /// After the restart.
+    pub new_value: Value,
+}
+
+/// `100 -> 200`.
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        write!(f, "{} -> {}", text(&self.old_value).escape_debug(), text(&self.new_value).escape_debug())
+    }
 }
 
 impl Instance {
+    /// Whether it takes writes.
+    pub fn leads(&self) -> bool {
+        self.role == "primary" && self.state == "running"
+    }
+
     /// Whether it streams from another PostgreSQL.
     pub fn streams(&self) -> bool {
         self.replication_state.as_deref() == Some("streaming")
@@ -126,6 +157,19 @@ mod tests {
         assert_eq!(view.leader().map(|member| member.name.as_str()), Some("patroni1"));
         let streaming: Vec<&str> = view.streaming().map(|member| member.name.as_str()).collect();
         assert_eq!(streaming, ["patroni2", "patroni3"]);
+    }
+
+    #[test]
+    fn an_instance_says_what_waits_for_a_restart() {
+        let instance: Instance = serde_json::from_str(
+            r#"{"state": "running", "role": "replica", "replication_state": "streaming", "pending_restart": true,
+                "pending_restart_reason": {"max_connections": {"old_value": "100", "new_value": "200"}}}"#,
+        )
+        .expect("an instance");
+        assert!(instance.pending_restart && instance.streams() && !instance.leads());
+        assert_eq!(instance.pending_restart_reason["max_connections"].to_string(), "100 -> 200");
+        let plain: Instance = serde_json::from_str(r#"{"state": "running", "role": "primary"}"#).expect("an instance");
+        assert!(!plain.pending_restart && plain.leads());
     }
 
     #[test]

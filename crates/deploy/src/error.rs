@@ -8,6 +8,7 @@ use pgstack_containers::{ContainersError, Service};
 use pgstack_diagnostics::Hint;
 use pgstack_etcd::client::ChangeError;
 use pgstack_etcd::{MarkError, Overdue, Refusal};
+use pgstack_patroni::dynamic::TimesDoNotFit;
 use pgstack_workdir::{SettingsError, WorkdirError};
 
 /// What can stop a use case. Everything it had to leave undone is done by the next run.
@@ -106,12 +107,18 @@ pub enum DeployError {
         /// The service whose log tells more, and its last lines.
         log: Option<(Service, Vec<String>)>,
     },
-    /// A statement for the pooler's role failed.
-    #[error("cannot set up the pooler's role in PostgreSQL: {detail}")]
-    PoolerRole {
-        /// psql's words.
+    /// Patroni's times in `.env` do not fit with those in the DCS.
+    #[error("what .env names does not fit with what the DCS has: {0}")]
+    Times(#[from] TimesDoNotFit),
+    /// PostgreSQL cannot be restarted as things stand.
+    #[error("no restart now: {detail}")]
+    CannotRestart {
+        /// Why.
         detail: String,
     },
+    /// What other nodes announce could not be heard.
+    #[error("cannot listen to what keepalived on the other nodes announces")]
+    Listen(#[source] io::Error),
     /// The asynchronous runtime did not start.
     #[error("cannot start")]
     Runtime(#[source] io::Error),
@@ -158,7 +165,11 @@ impl Hint for DeployError {
                     hints
                 }
             },
-            Self::PoolerRole { .. } => one("`docker exec patroni psql` on the leader's node shows the same error"),
+            Self::Times(_) => one("Patroni would shorten them without a word: set PATRONI_TTL, PATRONI_LOOP_WAIT and \
+                     PATRONI_RETRY_TIMEOUT in .env, all three, the same on every node"),
+            Self::CannotRestart { .. } => one("one node leads and all others stream before anything is restarted: \
+                     `docker exec patroni patronictl -c /config/patroni.yml list` shows it; then run it again"),
+            Self::Listen(_) => one("run deploy as root"),
             Self::Render(_) | Self::Runtime(_) => Vec::new(),
         }
     }

@@ -151,7 +151,10 @@ impl DcsSetting {
         let unit = i128::from(unit);
         let Some((number, factor)) = split(text) else {
             // -1 is no number of pages
-            return text.parse::<i128>().ok().map(|number| if number < 0 { number } else { number.saturating_mul(unit) });
+            return text
+                .parse::<i128>()
+                .ok()
+                .map(|number| if number < 0 { number } else { number.saturating_mul(unit) });
         };
         let number = number.trim_end();
         let factor = i128::from(factor);

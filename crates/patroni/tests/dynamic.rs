@@ -48,7 +48,8 @@ fn only_what_is_named_and_differs_is_patched() {
             "postgresql.parameters.max_slot_wal_keep_size: (not set) -> -1",
         ]
     );
-    let expected = json!({"ttl": 40, "postgresql": {"parameters": {"work_mem": "65536kB", "max_slot_wal_keep_size": -1}}});
+    let expected =
+        json!({"ttl": 40, "postgresql": {"parameters": {"work_mem": "65536kB", "max_slot_wal_keep_size": -1}}});
     assert_eq!(patch(&found), expected);
     assert!(found.iter().all(|change| !change.needs_restart()));
     assert!(changes(&naming(&[(key::POSTGRES_MAX_CONNECTIONS, "201")]), &dcs)[0].needs_restart());

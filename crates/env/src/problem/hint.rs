@@ -4,8 +4,8 @@ use pgstack_config::escape::KeepalivedWordError;
 use pgstack_topology::{AddressError, NameError};
 
 use super::ProblemKind;
-use crate::{dcs, key};
 use crate::load::PasswordError;
+use crate::{dcs, key};
 
 pub(super) fn hint(name: &str, kind: &ProblemKind) -> Option<String> {
     let text = match kind {
