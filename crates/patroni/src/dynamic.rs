@@ -43,8 +43,13 @@ impl fmt::Display for Change {
 impl Change {
     /// Whether PostgreSQL takes it up only when it starts.
     pub fn needs_restart(&self) -> bool {
-        matches!(self.setting.name, "max_connections" | "shared_buffers")
+        needs_restart(self.setting)
     }
+}
+
+/// Whether PostgreSQL takes a setting up only when it starts.
+pub fn needs_restart(setting: &DcsSetting) -> bool {
+    matches!(setting.name, "max_connections" | "shared_buffers")
 }
 
 /// Everything that `.env` names and the DCS has otherwise. A value in another notation (64MB and

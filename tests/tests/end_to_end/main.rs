@@ -4,6 +4,7 @@
 mod faults;
 mod operator;
 mod orders;
+mod settings;
 
 /// The name of the shared lab.
 const LAB: &str = "e2e";

@@ -4,13 +4,18 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use pgstack_cluster_view::{Control, ControlError, Instance};
+use pgstack_containers::Service;
+use pgstack_etcd::client::{Store, StoreError, Timeouts};
 use pgstack_patroni::dynamic::{self, Change};
 use pgstack_topology::{Node, NodeId};
+use serde_json::Value;
 
 use super::services;
 use crate::DeployError;
 use crate::site::Site;
 
+/// Where Patroni keeps it in etcd.
+const CONFIG: &str = "/service/pg-cluster/config";
 /// How long Patroni may take on top of loop_wait to see a change in the DCS.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -30,18 +35,16 @@ pub(super) async fn enforce(site: &Site<'_>) -> Result<(), DeployError> {
                         site.console.end(if patched.is_empty() { "as .env says" } else { "changed" });
                         break;
                     }
-                    if patched != changes {
-                        for change in &changes {
-                            site.console.note(&format!("  {change}"));
-                        }
-                        patched.clone_from(&changes);
+                    for change in changes.iter().filter(|change| !patched.contains(change)) {
+                        site.console.note(&format!("  {change}"));
                     }
+                    patched.clone_from(&changes);
                     match here(site).patch_config(&dynamic::patch(&changes)).await {
                         Ok(()) => "looking again".to_owned(),
                         Err(error) => shown(&error),
                     }
                 }
-                Err(error) => shown(&error),
+                Err(error) => error.to_string(),
             };
             site.console.progress(&detail);
             if !site.pause().await {
@@ -51,9 +54,26 @@ pub(super) async fn enforce(site: &Site<'_>) -> Result<(), DeployError> {
         }
     }
     if patched.iter().any(Change::needs_restart) {
-        everywhere(site, loop_wait + MARGIN).await;
+        seen(site, loop_wait + MARGIN, |_| true).await;
+    } else if starts_with_others(site).await? {
+        // another node's deploy was faster
+        seen(site, loop_wait + MARGIN, |node| node.id() == site.env.local.me().id()).await;
     }
     Ok(())
+}
+
+/// Whether PostgreSQL here runs with other values of what takes a restart than `.env` names.
+async fn starts_with_others(site: &Site<'_>) -> Result<bool, DeployError> {
+    for (setting, value) in site.env.dcs.named().filter(|(setting, _)| dynamic::needs_restart(setting)) {
+        // a name from our own list
+        let show = format!("SHOW {}", setting.name);
+        let command = ["psql", "-XqAt", "-d", "postgres", "-c", &show];
+        let output = site.engine.exec(Service::Patroni.name(), None, &command).await?;
+        if output.code == 0 && setting.meaning(&output.stdout) != setting.meaning(value) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What [`enforce`] would change, as lines; nothing where Patroni does not answer yet.
@@ -69,14 +89,20 @@ fn here(site: &Site<'_>) -> Control {
     site.observer.control(site.env.local.me(), &site.env.restapi_password)
 }
 
-/// loop_wait, and the differences.
-async fn compared(site: &Site<'_>) -> Result<Result<(Duration, Vec<Change>), ControlError>, DeployError> {
-    let dcs = match here(site).config().await {
-        Ok(dcs) => dcs,
+/// loop_wait, and the differences. Patroni's own answer may be a loop_wait old, so etcd is asked.
+async fn compared(site: &Site<'_>) -> Result<Result<(Duration, Vec<Change>), StoreError>, DeployError> {
+    let read = async {
+        let mut store = Store::open(site.desired.seats(), Timeouts::default()).await?;
+        store.list(CONFIG).await
+    };
+    let entries = match read.await {
+        Ok(entries) => entries,
         Err(error) => return Ok(Err(error)),
     };
+    let found = entries.iter().find(|entry| entry.key == CONFIG);
+    let dcs: Value = found.and_then(|entry| serde_json::from_str(&entry.value).ok()).unwrap_or_default();
     dynamic::times_fit(&site.env.dcs, &dcs)?;
-    let loop_wait = dcs.get("loop_wait").and_then(serde_json::Value::as_u64).unwrap_or(10).min(60);
+    let loop_wait = dcs.get("loop_wait").and_then(Value::as_u64).unwrap_or(10).min(60);
     Ok(Ok((Duration::from_secs(loop_wait), dynamic::changes(&site.env.dcs, &dcs))))
 }
 
@@ -113,24 +139,21 @@ pub(super) async fn instances(site: &Site<'_>) -> Vec<(Node, Option<Instance>)> 
     join_all(asked).await
 }
 
-/// Waits until every Patroni that answers has seen a change that takes a restart. Where a value goes
-/// back to what PostgreSQL runs with, none ever will: then the time is up soon.
-async fn everywhere(site: &Site<'_>, limit: Duration) {
-    site.console.begin("every node sees what takes a restart");
+/// Waits until those that answer have seen a change that takes a restart. Where a value goes back to
+/// what PostgreSQL runs with, they never say so: then the time is up soon.
+async fn seen(site: &Site<'_>, limit: Duration, by: impl Fn(Node) -> bool) {
+    site.console.begin("pending restarts");
     let began = Instant::now();
-    while began.elapsed() < limit && site.pause().await {
-        let seen = instances(site).await;
-        let waiting: Vec<NodeId> = seen
-            .iter()
-            .filter(|(_, instance)| instance.as_ref().is_some_and(|instance| !instance.pending_restart))
-            .map(|(node, _)| node.id())
-            .collect();
-        if waiting.is_empty() {
+    loop {
+        let seen = instances(site).await.into_iter().filter(|(node, _)| by(*node));
+        let unaware = seen.filter_map(|(node, instance)| (!instance?.pending_restart).then(|| node.id()));
+        let unaware: Vec<NodeId> = unaware.collect();
+        if unaware.is_empty() || began.elapsed() > limit || !site.pause().await {
             break;
         }
-        site.console.progress(&format!("waiting for node {}", services::listed(&waiting)));
+        site.console.progress(&format!("node {} has not seen the change yet", services::listed(&unaware)));
     }
-    site.console.end("");
+    site.console.end("seen");
 }
 
 /// Names the nodes whose PostgreSQL waits for a restart, and the settings that it is about.
