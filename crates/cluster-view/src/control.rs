@@ -69,9 +69,11 @@ impl Control {
         self.send(Method::PATCH, "config", patch, Duration::from_secs(10)).await.map(drop)
     }
 
-    /// Restarts this node's PostgreSQL if a changed setting waits for it; ends when it is up again.
-    pub async fn restart_if_pending(&self) -> Result<(), ControlError> {
-        self.send(Method::POST, "restart", &json!({ "restart_pending": true }), SLOW).await.map(drop)
+    /// Restarts this node's PostgreSQL if a changed setting waits for it and it is what it was taken
+    /// for, `primary` or `replica`; ends when it is up again.
+    pub async fn restart_if_pending(&self, role: &str) -> Result<(), ControlError> {
+        let body = json!({ "restart_pending": true, "role": role });
+        self.send(Method::POST, "restart", &body, SLOW).await.map(drop)
     }
 
     async fn send(&self, method: Method, path: &str, body: &Value, limit: Duration) -> Result<String, ControlError> {

@@ -8,15 +8,17 @@ mod kernel;
 mod patroni;
 mod postgres;
 mod proxy;
+mod vrrp;
 
 use std::time::Duration;
 
 pub use control::{Control, ControlError};
 pub use etcd::{EtcdMember, EtcdProcess};
 pub use kernel::{Interfaces, kernel_interfaces};
-pub use patroni::{Instance, Member, Role, View, Xlog};
+pub use patroni::{Difference, Instance, Member, Role, View, Xlog};
 pub use postgres::{Login, Postgres, PostgresError, Sizes};
 pub use proxy::Proxy;
+pub use vrrp::{Advert, AdvertListener};
 
 /// How long one question may take. Everything asked is at most one network hop away.
 const TIMEOUT: Duration = Duration::from_secs(2);

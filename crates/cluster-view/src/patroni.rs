@@ -1,9 +1,12 @@
 //! Patroni's REST API: `GET /cluster`.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use pgstack_topology::{Node, port};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::Observer;
 
@@ -63,6 +66,12 @@ pub struct Instance {
     /// How far its WAL goes, while it runs.
     #[serde(default)]
     pub xlog: Option<Xlog>,
+    /// Whether a changed setting waits for a restart.
+    #[serde(default)]
+    pub pending_restart: bool,
+    /// Which settings these are.
+    #[serde(default)]
+    pub pending_restart_reason: BTreeMap<String, Difference>,
 }
 
 /// Positions in the WAL, in bytes.
@@ -79,8 +88,25 @@ pub struct Xlog {
     pub replayed_location: Option<u64>,
 }
 
+/// What PostgreSQL runs with, and what it will start with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Difference {
+    /// Now.
+    pub old_value: Value,
+    /// After the restart.
+    pub new_value: Value,
+}
+
+/// `100 -> 200`.
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        write!(f, "{} -> {}", text(&self.old_value).escape_debug(), text(&self.new_value).escape_debug())
+    }
+}
+
 impl Instance {
-    /// Whether it takes writes.
+    /// Whether it is the primary, whatever its state.
     pub fn is_primary(&self) -> bool {
         // before Patroni 4 it was called master
         matches!(self.role.as_str(), "primary" | "master")
@@ -207,6 +233,19 @@ mod tests {
         let empty = instance(r#"{"state": "stopped", "role": "uninitialized"}"#);
         assert!(!empty.may_have_data());
         assert_eq!(empty.position(), None);
+    }
+
+    #[test]
+    fn an_instance_says_what_waits_for_a_restart() {
+        let instance: Instance = serde_json::from_str(
+            r#"{"state": "running", "role": "replica", "replication_state": "streaming", "pending_restart": true,
+                "pending_restart_reason": {"max_connections": {"old_value": "100", "new_value": "200"}}}"#,
+        )
+        .expect("an instance");
+        assert!(instance.pending_restart && instance.streams() && !instance.takes_writes());
+        assert_eq!(instance.pending_restart_reason["max_connections"].to_string(), "100 -> 200");
+        let plain: Instance = serde_json::from_str(r#"{"state": "running", "role": "primary"}"#).expect("an instance");
+        assert!(!plain.pending_restart && plain.takes_writes());
     }
 
     #[test]

@@ -19,13 +19,17 @@ pub struct Proxy {
     pub node: NodeId,
     /// The fingerprint of its settings that must be the same on every node.
     pub agreement: String,
+    /// The fingerprint of what its `.env` names of the settings in the DCS; `None`: nothing.
+    pub dcs: Option<String>,
 }
 
 impl Proxy {
-    /// Reads `patroni-stack node 1 settings 0123456789abcdef`.
+    /// Reads `patroni-stack node 1 settings 0123456789abcdef`, perhaps with `dcs 0123456789abcdef`.
     fn parse(body: &str) -> Option<Self> {
         let (node, agreement) = body.trim().strip_prefix("patroni-stack node ")?.split_once(" settings ")?;
-        Some(Self { node: node.parse().ok()?, agreement: agreement.to_owned() })
+        let (agreement, dcs) =
+            agreement.split_once(" dcs ").map_or((agreement, None), |(agreement, dcs)| (agreement, Some(dcs)));
+        Some(Self { node: node.parse().ok()?, agreement: agreement.to_owned(), dcs: dcs.map(str::to_owned) })
     }
 }
 
@@ -76,6 +80,10 @@ mod tests {
     fn a_proxy_says_who_it_is_and_what_it_agrees_to() {
         let proxy = Proxy::parse("patroni-stack node 2 settings 0123456789abcdef\n").expect("a proxy");
         assert_eq!((proxy.node.get(), proxy.agreement.as_str()), (2, "0123456789abcdef"));
+        assert_eq!(proxy.dcs, None);
+        let proxy = Proxy::parse("patroni-stack node 2 settings 0123456789abcdef dcs fedcba9876543210\n");
+        let proxy = proxy.expect("a proxy");
+        assert_eq!((proxy.agreement.as_str(), proxy.dcs.as_deref()), ("0123456789abcdef", Some("fedcba9876543210")));
         for other in ["", "patroni-stack node 2\n", "<html>", "patroni-stack node 9 settings 0"] {
             assert_eq!(Proxy::parse(other), None, "{other:?}");
         }

@@ -9,6 +9,7 @@ use pgstack_containers::{ContainersError, Service};
 use pgstack_diagnostics::Hint;
 use pgstack_etcd::client::{ChangeError, StoreError};
 use pgstack_etcd::{MarkError, Overdue, Refusal};
+use pgstack_patroni::dynamic::TimesDoNotFit;
 use pgstack_workdir::{SettingsError, WorkdirError};
 
 use crate::clear_members::ForgetRefusal;
@@ -128,10 +129,13 @@ pub enum DeployError {
         /// The service whose log tells more, and its last lines; fewer of them are shown.
         log: Option<(Service, Vec<String>)>,
     },
-    /// A statement for the pooler's role failed.
-    #[error("cannot set up the pooler's role in PostgreSQL: {detail}")]
-    PoolerRole {
-        /// psql's words.
+    /// Patroni's times in `.env` do not fit with those in the DCS.
+    #[error("what .env names does not fit with what the DCS has: {0}")]
+    Times(#[from] TimesDoNotFit),
+    /// PostgreSQL cannot be restarted as things stand.
+    #[error("no restart now: {detail}")]
+    CannotRestart {
+        /// Why.
         detail: String,
     },
     /// This node may not be given a fresh copy.
@@ -171,6 +175,9 @@ pub enum DeployError {
         /// The last lines of Patroni's log.
         log: Vec<String>,
     },
+    /// What other nodes announce could not be heard.
+    #[error("cannot listen to what keepalived on the other nodes announces")]
+    Listen(#[source] io::Error),
     /// The asynchronous runtime did not start.
     #[error("cannot start")]
     Runtime(#[source] io::Error),
@@ -242,7 +249,11 @@ impl Hint for DeployError {
                 hints.push(format!("`docker logs patroni` says more; its last lines:\n  {}", log.join("\n  ")));
                 hints
             }
-            Self::PoolerRole { .. } => one("`docker exec patroni psql` on the leader's node shows the same error"),
+            Self::Times(_) => one("Patroni would shorten them without a word: set PATRONI_TTL, PATRONI_LOOP_WAIT and \
+                     PATRONI_RETRY_TIMEOUT in .env, all three, the same on every node"),
+            Self::CannotRestart { .. } => one("one node leads and all others stream before anything is restarted: \
+                     `docker exec patroni patronictl -c /config/patroni.yml list` shows it; then run it again"),
+            Self::Listen(_) => one("run deploy as root"),
             Self::Render(_) | Self::Runtime(_) => Vec::new(),
         }
     }

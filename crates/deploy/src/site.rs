@@ -80,7 +80,12 @@ impl<'a> Site<'a> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
     }
 
-    /// Whether a file of a service was written.
+    /// Forgets that: the service has read them.
+    pub(crate) fn note_read(&self, service: &str) {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(service);
+    }
+
+    /// Whether a file of a service was written that it may not have read.
     pub(crate) fn has_written(&self, service: &str) -> bool {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).contains(service)
     }

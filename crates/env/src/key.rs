@@ -38,6 +38,28 @@ pub const HAPROXY_STATS_PASSWORD: &str = "HAPROXY_STATS_PASSWORD";
 pub const ETCD_INITIAL_CLUSTER_STATE: &str = "ETCD_INITIAL_CLUSTER_STATE";
 /// `etcd1=http://…:2380,…`, for the manual procedure.
 pub const ETCD_INITIAL_CLUSTER: &str = "ETCD_INITIAL_CLUSTER";
+/// Seconds after which a silent primary is replaced; in the DCS, like those that follow.
+pub const PATRONI_TTL: &str = "PATRONI_TTL";
+/// Seconds between two looks of Patroni.
+pub const PATRONI_LOOP_WAIT: &str = "PATRONI_LOOP_WAIT";
+/// Seconds for which Patroni tries etcd and PostgreSQL again.
+pub const PATRONI_RETRY_TIMEOUT: &str = "PATRONI_RETRY_TIMEOUT";
+/// Bytes: a replica that is further behind is not elected.
+pub const PATRONI_MAXIMUM_LAG_ON_FAILOVER: &str = "PATRONI_MAXIMUM_LAG_ON_FAILOVER";
+/// PostgreSQL's connections, which the poolers share.
+pub const POSTGRES_MAX_CONNECTIONS: &str = "POSTGRES_MAX_CONNECTIONS";
+/// PostgreSQL's own cache.
+pub const POSTGRES_SHARED_BUFFERS: &str = "POSTGRES_SHARED_BUFFERS";
+/// What the planner takes the whole cache for.
+pub const POSTGRES_EFFECTIVE_CACHE_SIZE: &str = "POSTGRES_EFFECTIVE_CACHE_SIZE";
+/// Memory of one sort or hash.
+pub const POSTGRES_WORK_MEM: &str = "POSTGRES_WORK_MEM";
+/// Memory of one VACUUM or CREATE INDEX.
+pub const POSTGRES_MAINTENANCE_WORK_MEM: &str = "POSTGRES_MAINTENANCE_WORK_MEM";
+/// WAL between two checkpoints.
+pub const POSTGRES_MAX_WAL_SIZE: &str = "POSTGRES_MAX_WAL_SIZE";
+/// WAL that is kept for a replica that is away; -1: without end.
+pub const POSTGRES_MAX_SLOT_WAL_KEEP_SIZE: &str = "POSTGRES_MAX_SLOT_WAL_KEEP_SIZE";
 /// Image of etcd.
 pub const ETCD_IMAGE: &str = "ETCD_IMAGE";
 /// Image of Patroni with PostgreSQL.
@@ -73,7 +95,7 @@ const fn secret(name: &'static str) -> Key {
 }
 
 /// Every key, in the order of `.env.example`.
-pub const ALL: [Key; 29] = [
+pub const ALL: [Key; 40] = [
     own(NODE_ID),
     own(NODE_IP),
     own(KEEPALIVED_INTERFACE),
@@ -98,6 +120,17 @@ pub const ALL: [Key; 29] = [
     secret(PGBOUNCER_AUTH_PASSWORD),
     secret(PATRONI_RESTAPI_PASSWORD),
     secret(HAPROXY_STATS_PASSWORD),
+    shared(PATRONI_TTL),
+    shared(PATRONI_LOOP_WAIT),
+    shared(PATRONI_RETRY_TIMEOUT),
+    shared(PATRONI_MAXIMUM_LAG_ON_FAILOVER),
+    shared(POSTGRES_MAX_CONNECTIONS),
+    shared(POSTGRES_SHARED_BUFFERS),
+    shared(POSTGRES_EFFECTIVE_CACHE_SIZE),
+    shared(POSTGRES_WORK_MEM),
+    shared(POSTGRES_MAINTENANCE_WORK_MEM),
+    shared(POSTGRES_MAX_WAL_SIZE),
+    shared(POSTGRES_MAX_SLOT_WAL_KEEP_SIZE),
     shared(ETCD_IMAGE),
     shared(PATRONI_IMAGE),
     shared(HAPROXY_IMAGE),

@@ -10,6 +10,7 @@
 //! assert!(errors.to_string().contains(".env:2: `NODE_IP` is a loopback address"));
 //! ```
 
+pub mod dcs;
 pub mod dotenv;
 mod fresh;
 pub mod key;

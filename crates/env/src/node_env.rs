@@ -3,6 +3,8 @@
 use pgstack_topology::{ImageRef, InterfaceName, LocalNode, Secret};
 use sha2::Sha256;
 
+use crate::dcs::DcsSettings;
+
 /// Everything that the generators and `deploy` need to know about this node and its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeEnv {
@@ -20,6 +22,8 @@ pub struct NodeEnv {
     pub restapi_password: Secret,
     /// Guards HAProxy's statistics page; user `admin`.
     pub stats_password: Secret,
+    /// What lives in the DCS, as far as `.env` names it.
+    pub dcs: DcsSettings,
     /// One image per service.
     pub images: Images,
     /// `ETCD_INITIAL_CLUSTER_STATE`, a word to the manual procedure; `deploy` finds out itself.
@@ -31,7 +35,8 @@ pub struct NodeEnv {
 impl NodeEnv {
     /// A fingerprint, 16 hexadecimal digits, of what must be the same on every node: addresses, VIP
     /// and passwords. Nodes compare it in public, so it is made slowly and out of all secrets at
-    /// once: guessing one of them takes guessing all.
+    /// once: guessing one of them takes guessing all. The settings of the DCS are not part of it
+    /// ([`DcsSettings::fingerprint`]): they endanger no VIP, and any one node may change them.
     pub fn agreement(&self) -> String {
         let topology = self.local.topology();
         let nodes: Vec<String> = topology.nodes().map(|node| node.ip().to_string()).collect();

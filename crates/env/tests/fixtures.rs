@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use pgstack_diagnostics::report;
-use pgstack_env::{EnvErrors, Loaded, NodeEnv, fresh, key, load};
+use pgstack_env::{EnvErrors, Loaded, NodeEnv, dcs, fresh, key, load};
 use pgstack_testing::golden::assert_golden;
 use pgstack_testing::repository;
 use pgstack_topology::Secret;
@@ -66,6 +66,9 @@ fn described(loaded: &Loaded) -> String {
     }
     for image in [&images.etcd, &images.patroni, &images.haproxy, &images.pgbouncer, &images.keepalived] {
         line("image", image);
+    }
+    for (setting, value) in loaded.env.dcs.named() {
+        line(setting.name, &value);
     }
     line("etcd state", &format!("{:?}", etcd_state.map(pgstack_env::EtcdState::as_str)));
     line("etcd initial cluster", &format!("{etcd_initial_cluster:?}"));
@@ -176,11 +179,19 @@ fn the_defaults_of_the_example_are_the_defaults() {
             Some(rest) if keys_of(line).iter().any(|key| key.ends_with("_IMAGE")) => format!("{rest}\n"),
             Some(rest) if rest.starts_with(key::KEEPALIVED_ROUTER_ID) => format!("{rest}\n"),
             Some(rest) if rest.starts_with(key::KEEPALIVED_PREEMPT) => format!("{rest}\n"),
+            Some(rest) if keys_of(line).iter().any(|key| dcs::find(key).is_some()) => format!("{rest}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
     assert_ne!(with_defaults.len(), text.len());
-    assert_eq!(read(with_defaults.as_bytes()).expect("a file").env, plain.env);
+    let mut with_defaults = read(with_defaults.as_bytes()).expect("a file").env;
+    assert_eq!(with_defaults.dcs.named().count(), dcs::ALL.len());
+    for (setting, value) in with_defaults.dcs.named() {
+        assert_eq!(value, setting.default, "{}", setting.key);
+    }
+    // naming a default is more than leaving it: it is enforced
+    with_defaults.dcs = plain.env.dcs.clone();
+    assert_eq!(with_defaults, plain.env);
 }
 
 #[test]

@@ -30,6 +30,9 @@ fn written(env: &NodeEnv) -> String {
     line(&mut out, key::POSTGRESQL_PASSWORD, &env.pooler_password.expose());
     line(&mut out, key::PATRONI_RESTAPI_PASSWORD, &env.restapi_password.expose());
     line(&mut out, key::HAPROXY_STATS_PASSWORD, &env.stats_password.expose());
+    for (setting, value) in env.dcs.named() {
+        line(&mut out, setting.key, &value);
+    }
     out
 }
 
@@ -39,10 +42,11 @@ proptest! {
         for env in nodes {
             match load(written(&env).as_bytes(), &|_| None) {
                 Ok(loaded) => prop_assert_eq!(loaded.env, env),
-                // A random value can be one of the well-known passwords, a random VIP no host's address.
+                // A random value can be one of the well-known passwords, a random VIP no host's address,
+                // and random times need not fit together.
                 Err(errors) => for problem in errors.problems() {
                     prop_assert!(
-                        matches!(problem.kind(), ProblemKind::Password(_) | ProblemKind::NotAHost { .. }),
+                        matches!(problem.kind(), ProblemKind::Password(_) | ProblemKind::NotAHost { .. } | ProblemKind::Timing { .. }),
                         "{}", problem
                     );
                 },

@@ -21,6 +21,7 @@ struct Config<'a> {
     me: Node,
     nodes: Vec<Node>,
     agreement: String,
+    dcs: Option<String>,
     port: Ports,
     stats_auth: HaproxyWord<'a>,
 }
@@ -43,6 +44,7 @@ pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
         me: env.local.me(),
         nodes: env.local.topology().nodes().collect(),
         agreement: env.agreement(),
+        dcs: env.dcs.fingerprint(),
         port: PORTS,
         stats_auth: HaproxyWord(&stats_auth),
     };

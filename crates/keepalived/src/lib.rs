@@ -4,7 +4,7 @@ use askama::Template;
 use pgstack_config::escape::KeepalivedWord;
 use pgstack_config::{Access, ConfigSet, RenderError, RenderedFile};
 use pgstack_env::{NodeEnv, VrrpState};
-use pgstack_topology::{InterfaceName, Node, NodeId, Vip, port};
+use pgstack_topology::{InterfaceName, Node, NodeId, NodeIp, Vip, port};
 
 /// Where the configuration lies below the stack directory.
 pub const CONFIG_PATH: &str = "keepalived/keepalived.conf";
@@ -31,6 +31,8 @@ struct Config<'a> {
 struct Check<'a> {
     me: Node,
     peers: &'a [Node],
+    vip: NodeIp,
+    agreement: String,
 }
 
 /// keepalived's two files.
@@ -54,6 +56,7 @@ pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
         nopreempt: !env.vrrp.preempt && state == VrrpState::Backup,
         auth_pass,
     };
+    let check = Check { me, peers: &peers, vip: env.local.topology().vip().ip(), agreement: env.agreement() };
     Ok(ConfigSet::from_iter([
         RenderedFile {
             path: CONFIG_PATH,
@@ -64,7 +67,7 @@ pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
         RenderedFile {
             path: CHECK_PATH,
             access: Access::Script,
-            contents: text(CHECK_PATH, &Check { me, peers: &peers })?,
+            contents: text(CHECK_PATH, &check)?,
             secret_markers: &[],
         },
     ]))

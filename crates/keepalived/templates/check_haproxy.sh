@@ -9,7 +9,9 @@
 #   2. PgBouncer on this node speaks PostgreSQL (Docker accepts connections for it even when it is
 #      dead, so being accepted proves nothing), and
 #   3. HAProxy on this node sees a primary, or no other node's HAProxy sees one either: while
-#      PostgreSQL fails over nobody sees a primary, and the VIP must not go.
+#      PostgreSQL fails over nobody sees a primary, and the VIP must not go, and
+#   4. no other node holds the VIP with another .env (nodes, VIP, passwords). Such two need not hear
+#      each other's announcements, and whoever hears nobody would take the VIP as well.
 # It takes less than 2 seconds, also where nothing answers at all.
 
 me={{ me.ip() }}
@@ -38,6 +40,7 @@ ask_pooler() {
 
 ask_pooler &
 pooler=$!
+exec 4< <(curl --disable --silent --noproxy '*' --max-time 1 "http://{{ vip }}:{{ port::HAPROXY_STATS }}/healthz")
 here=$(ask_haproxy "$me" 1)
 wait "$pooler"
 pooler=$?
@@ -47,6 +50,11 @@ case $here in
 *) no "HAProxy does not answer on $me:{{ port::HAPROXY_STATS }}" ;;
 esac
 [ "$pooler" = 0 ] || no "PgBouncer does not answer on $me:{{ port::POOLER }}"
+IFS= read -r holder <&4 || true
+case $holder in
+"patroni-stack node {{ me.id() }} "* | *" settings {{ agreement }}" | *" settings {{ agreement }} "*) ;;
+"patroni-stack node "*) no "${holder%% settings*} holds the VIP with another .env" ;;
+esac
 [ "$here" = 503 ] || exit 0
 
 # All at once, so that unreachable ones do not add up, and done before keepalived's next round.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use pgstack_config::escape::KeepalivedWord;
 use pgstack_config::{Access, ConfigSet};
 use pgstack_env::{NodeEnv, VrrpState};
 use pgstack_keepalived::{CHECK_PATH, CONFIG_PATH, render};
@@ -142,7 +143,7 @@ proptest! {
     #[test]
     fn no_password_adds_a_line_and_the_same_input_gives_the_same_bytes(
         env in strategy::node_env(),
-        password in "[ !#%-\\[\\]-~]{1,8}",
+        password in "[ !#%-\\[\\]-~]{1,8}".prop_filter("a lone brace is refused", |word| KeepalivedWord::new(word).is_ok()),
     ) {
         let mut hostile = env.clone();
         hostile.vrrp.password = Secret::new(password.clone());
@@ -150,7 +151,9 @@ proptest! {
         prop_assert_eq!(config.lines().count(), plain.lines().count());
         prop_assert_eq!(setting(&config, "auth_pass"), Some(format!("\"{password}\"")));
         prop_assert_eq!(&config, &contents(&hostile, CONFIG_PATH));
-        prop_assert_eq!(contents(&hostile, CHECK_PATH), contents(&env, CHECK_PATH));
+        // the fingerprint of all settings tells that something differs, and nothing more
+        let check = contents(&env, CHECK_PATH).replace(&env.agreement(), &hostile.agreement());
+        prop_assert_eq!(contents(&hostile, CHECK_PATH), check);
     }
 
     #[test]

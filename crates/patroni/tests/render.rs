@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use pgstack_config::{Access, ConfigSet};
 use pgstack_env::NodeEnv;
-use pgstack_patroni::{PATRONI_ENV, PATRONI_YML, POOLER_SQL, render};
+use pgstack_env::dcs::{self, Place};
+use pgstack_patroni::{PATRONI_ENV, PATRONI_YML, POOLER_SQL, ROLES_SQL, render};
 use pgstack_testing::golden::assert_golden;
 use pgstack_testing::{example_node, strategy};
 use pgstack_topology::{Node, Secret};
@@ -50,10 +51,12 @@ fn every_file_says_what_made_it_and_what_to_edit_and_ends_with_a_line_break() {
 }
 
 #[test]
-fn the_pooler_s_role_is_the_same_on_every_node_and_stays_so_when_the_cluster_grows() {
-    let sql = contents(&example_node(1, 3), POOLER_SQL);
-    for (id, size) in [(2, 3), (3, 3), (1, 4), (6, 6)] {
-        assert_eq!(contents(&example_node(id, size), POOLER_SQL), sql);
+fn the_roles_are_the_same_on_every_node_and_stay_so_when_the_cluster_grows() {
+    for file in [POOLER_SQL, ROLES_SQL] {
+        let sql = contents(&example_node(1, 3), file);
+        for (id, size) in [(2, 3), (3, 3), (1, 4), (6, 6)] {
+            assert_eq!(contents(&example_node(id, size), file), sql);
+        }
     }
 }
 
@@ -105,6 +108,14 @@ proptest! {
             ("postgresql.authentication.replication.password", env.replication_password.expose().to_owned()),
         ] {
             prop_assert_eq!(at(&yaml, path).as_str(), Some(expected.as_str()), "{}", path);
+        }
+        for (setting, place) in dcs::ALL.iter().map(|setting| (setting, match setting.place {
+            Place::Patroni => "bootstrap.dcs",
+            Place::Parameter => "bootstrap.dcs.postgresql.parameters",
+        })) {
+            let value = &at(&yaml, place)[setting.name];
+            let text = value.as_str().map_or_else(|| value.as_i64().unwrap().to_string(), str::to_owned);
+            prop_assert_eq!(text, env.dcs.at_birth(setting), "{}", setting.name);
         }
         let etcd = at(&yaml, "etcd3.hosts").as_sequence().unwrap();
         let wanted = env.local.topology().nodes().map(Node::etcd_endpoint);

@@ -31,7 +31,7 @@ struct UserlistTxt<'a> {
 
 /// The two files of one node.
 pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
-    let ini = PgbouncerIni { me: env.local.me(), budget: Budget::of(env.local.topology()) };
+    let ini = PgbouncerIni { me: env.local.me(), budget: Budget::of(env) };
     let userlist = UserlistTxt {
         superuser_password: UserlistString(env.superuser_password.expose()),
         pooler_password: UserlistString(env.pooler_password.expose()),

@@ -5,6 +5,7 @@ pub mod strategy;
 
 use std::path::PathBuf;
 
+use pgstack_env::dcs::DcsSettings;
 use pgstack_env::{Images, NodeEnv, Vrrp};
 use pgstack_topology::{NodeId, NodeIp, Secret, Topology, Vip};
 
@@ -38,6 +39,7 @@ pub fn example_node(id: u8, size: u8) -> NodeEnv {
         pooler_password: Secret::new("pooler-secret-3"),
         restapi_password: Secret::new("rest-secret-4"),
         stats_password: Secret::new("stats-secret-5"),
+        dcs: DcsSettings::default(),
         images: Images {
             etcd: "patroni-stack/etcd:3.5.16".parse().expect("an image"),
             patroni: "patroni-stack/patroni:4.1.5".parse().expect("an image"),

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use pgstack_env::NodeEnv;
+use pgstack_env::dcs::{self, DcsSetting, DcsSettings, Notation};
 use pgstack_topology::{NodeId, NodeIp, Secret, Topology, Vip};
 
 /// Words that some reader of some format takes for something else.
@@ -79,6 +80,29 @@ pub fn password() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Some settings of the DCS, each with a value that it may have.
+pub fn dcs_settings() -> impl Strategy<Value = DcsSettings> {
+    let value = |setting: &'static DcsSetting| match setting.notation {
+        Notation::Number => (50u32..=600).prop_map(|number| number.to_string()).boxed(),
+        Notation::Size { .. } | Notation::SizeOrNone { .. } => {
+            let sized = (32u32..=2000, prop::sample::select(vec!["MB", "GB"]));
+            let sized = sized.prop_map(|(number, unit)| format!("{number}{unit}"));
+            let exact = (65_536u32..=9_000_000).prop_map(|number| format!("{number}kB"));
+            prop_oneof![sized, exact].boxed()
+        }
+    };
+    let each: Vec<_> = dcs::ALL.iter().map(|setting| prop::option::of(value(setting))).collect();
+    each.prop_map(|values| {
+        let mut settings = DcsSettings::default();
+        for (setting, value) in dcs::ALL.iter().zip(values) {
+            if let Some(value) = value {
+                settings.name(setting, &value);
+            }
+        }
+        settings
+    })
+}
+
 /// 3 to 6 distinct addresses and a VIP.
 pub fn topology() -> impl Strategy<Value = Topology> {
     let addresses = prop::collection::hash_set((1u8..=223, any::<u8>(), any::<u8>(), any::<u8>()), 4..=7);
@@ -94,8 +118,8 @@ pub fn topology() -> impl Strategy<Value = Topology> {
 /// Every node of one random cluster, with the same hostile passwords on all of them.
 pub fn cluster() -> impl Strategy<Value = Vec<NodeEnv>> {
     let passwords = [(); 5].map(|()| password().prop_map(Secret::new));
-    (topology(), passwords, "[A-Za-z0-9]{8}", 1u8..=255, any::<bool>()).prop_map(
-        |(topology, [superuser, replication, pooler, restapi, stats], vrrp, router_id, preempt)| {
+    (topology(), passwords, "[A-Za-z0-9]{8}", 1u8..=255, any::<bool>(), dcs_settings()).prop_map(
+        |(topology, [superuser, replication, pooler, restapi, stats], vrrp, router_id, preempt, dcs)| {
             let node = |id: NodeId| {
                 let mut env = crate::example_node(1, 3);
                 env.local = topology.clone().local(id).ok()?;
@@ -107,6 +131,7 @@ pub fn cluster() -> impl Strategy<Value = Vec<NodeEnv>> {
                 env.pooler_password = pooler.clone();
                 env.restapi_password = restapi.clone();
                 env.stats_password = stats.clone();
+                env.dcs = dcs.clone();
                 Some(env)
             };
             NodeId::all().filter_map(node).collect()

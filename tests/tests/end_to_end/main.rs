@@ -7,6 +7,7 @@ mod orders;
 mod reclone;
 mod removal;
 mod repair;
+mod settings;
 
 /// The name of the shared lab.
 const LAB: &str = "e2e";

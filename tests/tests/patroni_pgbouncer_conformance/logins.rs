@@ -72,7 +72,7 @@ async fn any_role_logs_in_through_6432_unless_it_may_not_and_nobody_reads_the_su
          CREATE ROLE soon LOGIN PASSWORD 'x' VALID UNTIL '2999-01-01';
          CREATE ROLE nobody NOLOGIN PASSWORD 'x';
          CREATE ROLE boss SUPERUSER LOGIN PASSWORD 'x';
-         CREATE ROLE replicator REPLICATION LOGIN PASSWORD 'x';",
+         ALTER ROLE replicator PASSWORD 'x';",
     );
     for (user, password, database) in [
         ("app", "first", "shop"),

@@ -6,8 +6,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use pgstack_env::NodeEnv;
-use pgstack_patroni::pooler::{self, PoolerState};
-use pgstack_patroni::{PATRONI_YML, POOLER_SQL};
+use pgstack_patroni::roles::{MEND, RolesState};
+use pgstack_patroni::{PATRONI_YML, POOLER_SQL, ROLES_SQL};
 use pgstack_pgbouncer::{PGBOUNCER_INI, USERLIST_TXT};
 use pgstack_testing::example_node;
 use pgstack_tests::docker_or_skip;
@@ -85,7 +85,7 @@ impl Pooler {
         let what = ["-p", "127.0.0.1::5432", "-p", "127.0.0.1::6432", &image, "sh", "-c", boot];
         must(&[&docker[..], &what[..]].concat(), "");
         wait_for(&["docker", "exec", postgres, "pg_isready", "-q", "-h", "127.0.0.1"]);
-        assert_eq!(apply_pooler_sql(postgres, ""), PoolerState::Repaired);
+        assert_eq!(apply_sql(postgres, &MEND), RolesState::Repaired);
 
         let (network, image) = (format!("container:{postgres}"), env.images.pgbouncer.to_string());
         let docker = ["docker", "run", "-d", "--name", pgbouncer, "-v", &mounted("/etc/pgbouncer")];
@@ -95,9 +95,9 @@ impl Pooler {
         Self { containers, files, postgres_port, listens_on }
     }
 
-    /// What `deploy` runs; `options` are for `PGOPTIONS`.
-    pub(crate) fn apply_pooler_sql(&self, options: &str) -> PoolerState {
-        apply_pooler_sql(&self.containers.0[0], options)
+    /// What `deploy` runs.
+    pub(crate) fn apply_sql(&self, command: &[&str]) -> RolesState {
+        apply_sql(&self.containers.0[0], command)
     }
 
     /// As PostgreSQL's own superuser, past all passwords. The unaligned rows.
@@ -115,11 +115,7 @@ impl Pooler {
     /// Other settings, taken up as a running stack takes them up.
     pub(crate) fn change(&self, env: &NodeEnv) {
         write_files(&self.files, env);
-        self.sql(&format!(
-            "ALTER ROLE postgres PASSWORD '{}'",
-            pgstack_config::scram::verifier(&env.superuser_password, "conformance")
-        ));
-        assert_eq!(self.apply_pooler_sql(""), PoolerState::Repaired);
+        assert_eq!(self.apply_sql(&MEND), RolesState::Repaired);
         self.console("RELOAD; RECONNECT;");
     }
 
@@ -176,9 +172,8 @@ async fn login(port: u16, user: &str, password: &str, database: &str) -> Result<
     Ok(client)
 }
 
-fn apply_pooler_sql(postgres: &str, options: &str) -> PoolerState {
-    let options = format!("PGOPTIONS={options}");
-    must(&[&["docker", "exec", "-e", &options, postgres], &pooler::COMMAND[..]].concat(), "").parse().unwrap()
+fn apply_sql(postgres: &str, command: &[&str]) -> RolesState {
+    must(&[&["docker", "exec", postgres], command].concat(), "").parse().unwrap()
 }
 
 /// The files of a node as both containers see them, with PostgreSQL where HAProxy would be.
@@ -189,7 +184,9 @@ fn write_files(files: &tempfile::TempDir, env: &NodeEnv) {
     assert_eq!(ini.matches(&primary).count(), 2);
     write(files, "pgbouncer.ini", &ini.replace(&primary, "host=127.0.0.1 port=5432"));
     write(files, "userlist.txt", &pgbouncer.get(USERLIST_TXT).unwrap().contents);
-    write(files, "pooler.sql", &pgstack_patroni::render(env).unwrap().get(POOLER_SQL).unwrap().contents);
+    let patroni = pgstack_patroni::render(env).unwrap();
+    write(files, "pooler.sql", &patroni.get(POOLER_SQL).unwrap().contents);
+    write(files, "roles.sql", &patroni.get(ROLES_SQL).unwrap().contents);
 }
 
 fn write(files: &tempfile::TempDir, name: &str, contents: &str) {

@@ -1,6 +1,6 @@
-//! The pooler's role, schema and function after somebody was at them.
+//! The stack's own roles, and the pooler's schema and function, after somebody was at them.
 
-use pgstack_patroni::pooler::{CHECK_ONLY, PoolerState};
+use pgstack_patroni::roles::{LOOK, MEND, RolesState};
 use pgstack_testing::example_node;
 
 use crate::pooler::{Pooler, images};
@@ -32,10 +32,15 @@ const DAMAGE: &[&str] = &[
      LANGUAGE sql AS 'SELECT rolname::text, rolpassword FROM pg_authid WHERE rolname = login'",
     "DROP FUNCTION pgbouncer.lookup; CREATE FUNCTION pgbouncer.lookup(text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
     "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC, pgbouncer",
+    "ALTER ROLE postgres PASSWORD 'other'",
+    "ALTER ROLE postgres VALID UNTIL '2020-01-01'",
+    "ALTER ROLE replicator PASSWORD NULL",
+    "ALTER ROLE replicator NOLOGIN NOREPLICATION",
+    "DROP ROLE replicator",
 ];
 
 #[tokio::test]
-async fn pooler_sql_repairs_whatever_was_done_and_changes_nothing_where_all_is_right() {
+async fn the_sql_repairs_whatever_was_done_and_changes_nothing_where_all_is_right() {
     if !images() {
         return;
     }
@@ -44,21 +49,22 @@ async fn pooler_sql_repairs_whatever_was_done_and_changes_nothing_where_all_is_r
     let own = env.pooler_password.expose();
     // mallory may create roles, as an application's administrator may; "Odd ""name" needs quoting
     pooler.sql("CREATE ROLE mallory LOGIN CREATEROLE; CREATE ROLE \"Odd \"\"name\"; GRANT mallory TO \"Odd \"\"name\"");
-    let row = "SELECT xmin, ctid FROM pg_authid WHERE rolname = 'pgbouncer'
+    let row = "SELECT xmin, ctid FROM pg_authid WHERE rolname IN ('pgbouncer', 'postgres', 'replicator')
                UNION ALL SELECT xmin, ctid FROM pg_proc WHERE proname = 'lookup'";
     for damage in DAMAGE {
         pooler.sql(damage);
-        assert_eq!(pooler.apply_pooler_sql(CHECK_ONLY.1), PoolerState::Outdated, "{damage}");
-        assert_eq!(pooler.apply_pooler_sql(""), PoolerState::Repaired, "{damage}");
-        assert_eq!(pooler.apply_pooler_sql(CHECK_ONLY.1), PoolerState::Current, "{damage}");
+        assert_eq!(pooler.apply_sql(&LOOK), RolesState::Outdated, "{damage}");
+        assert_eq!(pooler.apply_sql(&MEND), RolesState::Repaired, "{damage}");
+        assert_eq!(pooler.apply_sql(&LOOK), RolesState::Current, "{damage}");
     }
     let repaired = pooler.sql(row);
-    assert_eq!(pooler.apply_pooler_sql(""), PoolerState::Current);
+    assert_eq!(pooler.apply_sql(&MEND), RolesState::Current);
     assert_eq!(pooler.sql(row), repaired);
     let rights = "SELECT rolname FROM pg_roles WHERE NOT rolsuper AND has_schema_privilege(oid, 'pgbouncer', 'USAGE')
                   AND has_function_privilege(oid, 'pgbouncer.lookup(text)', 'EXECUTE')";
     assert_eq!(pooler.sql(rights), "pgbouncer\n");
     pooler.login_direct("pgbouncer", own, "postgres").await.unwrap();
+    pooler.login_direct("postgres", env.superuser_password.expose(), "postgres").await.unwrap();
     pooler.sql("CREATE ROLE app LOGIN PASSWORD 'x'; GRANT CONNECT ON DATABASE postgres TO app");
     pooler.login("app", "x", "postgres").await.unwrap();
     // PostgreSQL logs all statements here, but not these

@@ -51,6 +51,22 @@ fn a_node_holds_the_vip_only_while_it_can_serve_clients() {
     }
     assert_yes(&keepalived, "all is well");
 
+    let vip = format!("{}/32", nodes.envs[0].local.topology().vip().ip());
+    nodes.machine(1).exec_ok(&["ip", "route", "add", &vip, "dev", "eth0"]);
+    nodes.machine(2).exec_ok(&["ip", "address", "add", &vip, "dev", "eth0"]);
+    assert_yes(&keepalived, "node 2 holds the VIP, with the same settings");
+    let mut other = nodes.envs[0].clone();
+    other.vrrp.password = pgstack_topology::Secret::new("another1");
+    let with_others = pgstack_keepalived::render(&other).unwrap();
+    write(folder.path(), CHECK_PATH, &with_others.get(CHECK_PATH).unwrap().contents);
+    assert_no(&keepalived, "node 2 holds the VIP with another .env");
+    nodes.machine(2).exec_ok(&["ip", "address", "del", &vip, "dev", "eth0"]);
+    nodes.machine(1).exec_ok(&["ip", "address", "add", &vip, "dev", "eth0"]);
+    assert_yes(&keepalived, "who holds it, keeps it");
+    nodes.machine(1).exec_ok(&["ip", "address", "del", &vip, "dev", "eth0"]);
+    assert_yes(&keepalived, "nobody holds it");
+    write(folder.path(), CHECK_PATH, &files.get(CHECK_PATH).unwrap().contents);
+
     docker_ok(&["pause", &pooler.0]);
     assert_no(&keepalived, "PgBouncer does not answer");
     docker_ok(&["unpause", &pooler.0]);

@@ -9,7 +9,8 @@ use super::StackArgs;
     version,
     about = "Brings this node up: run it on every machine, in any order, again at any time",
     after_help = "Examples:\n  deploy                    this machine, waiting for the others\n  \
-                  deploy --dry-run          what would it do?\n  deploy --no-vip           without keepalived\n\n\
+                  deploy --dry-run          what would it do?\n  deploy --no-vip           without keepalived\n  \
+                  deploy --restart-pending  restart what waits for it, node after node\n\n\
                   Exit codes: 0 the node serves, 1 failure or nothing started yet, 2 usage"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -29,6 +30,9 @@ pub struct DeployArgs {
     /// Move etcd data that belongs to another cluster aside (data/etcd.TIME) and join the one that serves
     #[arg(long)]
     pub wipe_etcd: bool,
+    /// Restart every PostgreSQL for which a changed setting waits: replicas first, one at a time, the primary last
+    #[arg(long)]
+    pub restart_pending: bool,
     /// How long to wait for the other nodes and the services, in seconds
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub timeout: u64,

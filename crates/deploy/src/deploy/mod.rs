@@ -1,11 +1,15 @@
 //! `deploy`: from `.env` to a node that serves, in any order with the other nodes, again at any time.
 
+mod dynamic;
 mod fingerprint;
 pub(crate) mod membership;
 pub(crate) mod preflight;
 pub(crate) mod ready;
+mod roles;
+mod rolling;
 pub(crate) mod services;
 pub(crate) mod trouble;
+mod vrrp;
 
 use std::time::Duration;
 
@@ -30,6 +34,8 @@ pub struct Deploy {
     pub dry_run: bool,
     /// Move etcd data of another cluster aside and join the one that serves.
     pub wipe_etcd: bool,
+    /// Restart every PostgreSQL for which a changed setting waits, one after the other.
+    pub restart_pending: bool,
     /// How long to wait for the other nodes and the services, in all.
     pub timeout: Duration,
 }
@@ -52,6 +58,14 @@ pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) ->
     stack.check_data_dirs()?;
     if options.dry_run {
         membership::show_plan(&site).await?;
+        for line in dynamic::planned(&site).await? {
+            console.out(&format!("- set in the DCS: {line}"));
+        }
+        if options.restart_pending {
+            for line in rolling::planned(&site).await {
+                console.out(&format!("- {line}"));
+            }
+        }
         return Ok(Ended::Done);
     }
     preflight::images(&site).await?;
@@ -64,6 +78,11 @@ pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) ->
     membership::reach(&site).await?;
     services::converge(&site, &before).await?;
     let summary = ready::wait(&site, &before).await?;
+    dynamic::enforce(&site).await?;
+    if options.restart_pending {
+        rolling::restart_pending(&site).await?;
+    }
+    dynamic::tell_pending(&site).await;
     summary.print(console);
     Ok(Ended::Done)
 }

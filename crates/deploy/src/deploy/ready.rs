@@ -7,10 +7,10 @@ use pgstack_cluster_view::{Instance, View};
 use pgstack_containers::{Service, Up};
 use pgstack_diagnostics::Console;
 use pgstack_etcd::client::{Store, Timeouts};
-use pgstack_patroni::pooler::{COMMAND, PoolerState};
 use pgstack_topology::{Node, NodeId, port};
 
-use super::services::{self, States};
+use super::services::States;
+use super::{roles, vrrp};
 use crate::site::Site;
 use crate::{DeployError, patroni_keys};
 
@@ -42,12 +42,17 @@ impl Summary {
     }
 }
 
-/// Waits for PostgreSQL, the pooler's role, HAProxy, PgBouncer and the VIP.
+/// Waits for PostgreSQL, the stack's roles, HAProxy, PgBouncer and the VIP.
 pub(crate) async fn wait(site: &Site<'_>, before: &States) -> Result<Summary, DeployError> {
     let leader = postgres(site).await?;
-    pooler_role(site, &leader).await?;
+    roles::ensure(site, before, &leader).await?;
+    if site.up == Up::WithVip {
+        // before HAProxy is waited for: the nodes change their VRRP settings together
+        site.console.begin("keepalived");
+        vrrp::agreed(site, before).await?;
+    }
     proxies(site).await?;
-    let vip_holder = if site.up == Up::WithVip { Some(vip(site, before).await?) } else { None };
+    let vip_holder = if site.up == Up::WithVip { Some(vip(site).await?) } else { None };
     let local = &site.env.local;
     let address = if vip_holder.is_some() { local.topology().vip().ip() } else { local.me().ip() };
     Ok(Summary { leader, streaming: streaming(site).await, address: address.addr(), vip_holder })
@@ -122,40 +127,6 @@ fn standing(view: &View, instance: &Instance, me: Node) -> Result<String, String
     Err(format!("{} leads; this node: {}, not streaming yet", leader.name, instance.state))
 }
 
-/// The role lives in PostgreSQL, so the primary's node sets it up and the others receive it.
-async fn pooler_role(site: &Site<'_>, leader: &str) -> Result<(), DeployError> {
-    site.console.begin("the pooler's role");
-    loop {
-        let output = site.engine.exec(Service::Patroni.name(), None, &COMMAND).await?;
-        let detail = match (output.code, output.stdout.parse::<PoolerState>()) {
-            (0, Ok(PoolerState::Current)) => {
-                site.console.end("as it should be");
-                return Ok(());
-            }
-            (0, Ok(PoolerState::Repaired)) => {
-                site.console.end("set up");
-                return Ok(());
-            }
-            (0, Ok(PoolerState::Standby | PoolerState::Outdated)) => {
-                let detail = format!(
-                    "not as this .env says; run `deploy` on the node of {leader}, the leader, with the same .env"
-                );
-                if site.time_left().is_zero() {
-                    let seconds = site.timeout_seconds();
-                    return Err(DeployError::NotReady { what: "the pooler's role", detail, seconds, log: None });
-                }
-                detail
-            }
-            (0, Err(error)) => error.to_string(),
-            _ => output.stderr.trim().to_owned(),
-        };
-        site.console.progress(&detail);
-        if !site.pause().await {
-            return Err(DeployError::PoolerRole { detail });
-        }
-    }
-}
-
 async fn proxies(site: &Site<'_>) -> Result<(), DeployError> {
     let me = site.env.local.me();
     site.console.begin("HAProxy and PgBouncer");
@@ -178,10 +149,9 @@ async fn proxies(site: &Site<'_>) -> Result<(), DeployError> {
     }
 }
 
-async fn vip(site: &Site<'_>, before: &States) -> Result<NodeId, DeployError> {
+async fn vip(site: &Site<'_>) -> Result<NodeId, DeployError> {
     let vip = site.env.local.topology().vip();
     site.console.begin("the VIP");
-    agreed(site, before).await?;
     loop {
         let own = site.engine.inspect(Service::Keepalived.name()).await?;
         let detail = if own.is_some_and(|state| state.status == "running") {
@@ -196,30 +166,6 @@ async fn vip(site: &Site<'_>, before: &States) -> Result<NodeId, DeployError> {
         site.console.progress(&detail);
         if !site.pause().await {
             return Err(not_ready(site, "the VIP", detail, Service::Keepalived).await);
-        }
-    }
-}
-
-/// keepalived starts, and reads changed settings, only when all others agree with this node.
-async fn agreed(site: &Site<'_>, before: &States) -> Result<(), DeployError> {
-    loop {
-        let others = services::disagreeing(site).await;
-        if others.is_empty() {
-            if !site.engine.inspect(Service::Keepalived.name()).await?.is_some_and(|state| state.running) {
-                services::up(site).await?;
-            }
-            services::refresh(site, before, |service| service == Service::Keepalived).await?;
-            return Ok(());
-        }
-        let numbers: Vec<String> = others.iter().map(ToString::to_string).collect();
-        let detail = format!(
-            "node {} runs with other nodes, VIP or passwords than this .env says: make them the same and run deploy there",
-            numbers.join(", ")
-        );
-        site.console.progress(&detail);
-        if !site.pause().await {
-            let seconds = site.timeout_seconds();
-            return Err(DeployError::NotReady { what: "the VIP", detail, seconds, log: None });
         }
     }
 }

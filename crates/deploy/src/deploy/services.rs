@@ -9,7 +9,7 @@ use pgstack_etcd::Start;
 use pgstack_topology::NodeId;
 use pgstack_workdir::{Change, Pending};
 
-use super::fingerprint;
+use super::{fingerprint, roles, vrrp};
 use crate::site::Site;
 use crate::{DeployError, render};
 
@@ -32,9 +32,11 @@ pub(crate) fn write(site: &Site<'_>, start: &Start) -> Result<Vec<Pending>, Depl
     Ok(files)
 }
 
-/// What may come up at this moment: not keepalived, where another node disagrees.
-async fn up_now(site: &Site<'_>) -> Up {
-    if site.up == Up::WithVip && !disagreeing(site).await.is_empty() { Up::WithoutVip } else { site.up }
+/// What may come up at this moment: not keepalived, where another node disagrees or has yet to
+/// follow a change.
+async fn up_now(site: &Site<'_>) -> Result<Up, DeployError> {
+    let holds_back = site.up == Up::WithVip && (vrrp::changes(site).await? || !disagreeing(site).await.is_empty());
+    Ok(if holds_back { Up::WithoutVip } else { site.up })
 }
 
 /// The nodes that serve with other addresses, VIP or passwords than this one's: one that does not
@@ -49,19 +51,37 @@ pub(crate) async fn disagreeing(site: &Site<'_>) -> Vec<NodeId> {
     join_all(asked).await.into_iter().flatten().collect()
 }
 
+/// What to do about nodes that disagree.
+pub(super) fn told_to_agree(others: &[NodeId]) -> String {
+    format!(
+        "node {} runs with other nodes, VIP or passwords than this .env says: make them the same and run deploy there",
+        listed(others)
+    )
+}
+
+/// `1, 3`.
+pub(super) fn listed(nodes: &[NodeId]) -> String {
+    nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// Brings every container up. Returns how they are afterwards.
 pub(crate) async fn up(site: &Site<'_>) -> Result<States, DeployError> {
-    site.compose.up(up_now(site).await).await?;
+    site.compose.up(up_now(site).await?).await?;
     states(site).await
 }
 
-/// Brings this node to its final files and makes every service but keepalived run with them.
-/// `before` is how they were before this deploy touched anything.
+/// Brings this node to its final files and makes the services run with them, but for those that
+/// wait for the other nodes: keepalived, and where this node serves, whatever logs in with passwords
+/// that PostgreSQL may not have yet. `before` is how they were before this deploy touched anything.
 pub(crate) async fn converge(site: &Site<'_>, before: &States) -> Result<(), DeployError> {
     site.console.begin("services");
+    vrrp::step_aside(site).await?;
+    let me = site.observer.instance(site.env.local.me()).await;
+    let serves = me.is_some_and(|me| me.takes_writes() || me.streams());
     write(site, &Start::settled(&site.desired))?;
     up(site).await?;
-    let told = refresh(site, before, |service| service != Service::Keepalived).await?;
+    let now = |service| service != Service::Keepalived && !(serves && roles::logs_in(service));
+    let told = refresh(site, before, now).await?;
     site.console.end(&if told.is_empty() { "up".to_owned() } else { format!("up; reloaded {}", told.join(", ")) });
     Ok(())
 }
@@ -91,6 +111,7 @@ pub(crate) async fn refresh(
             tell(site, service).await?;
             told.push(name);
         }
+        site.note_read(name);
         loaded.insert(name.to_owned(), print.clone());
         site.stack.record_loaded(&loaded)?;
     }

@@ -1,6 +1,7 @@
 //! From the file's entries to a [`NodeEnv`]: every rule, all problems at once.
 
 mod cluster;
+mod dcs;
 mod members;
 mod password;
 mod reader;
@@ -57,6 +58,7 @@ fn from_file(file: &DotEnv, process: Process<'_>, problems: Vec<Problem>) -> Res
     let local = cluster::read(&mut reader);
     let passwords = password::read(&mut reader);
     let vrrp = read_vrrp(&mut reader, local.as_ref());
+    let dcs = dcs::read(&mut reader);
     let images = read_images(&mut reader);
     let etcd_state = reader.optional(key::ETCD_INITIAL_CLUSTER_STATE).and_then(|given| {
         reader.choose(&given, "new or existing", |text| match text {
@@ -78,6 +80,7 @@ fn from_file(file: &DotEnv, process: Process<'_>, problems: Vec<Problem>) -> Res
                 pooler_password: passwords.pooler,
                 restapi_password: passwords.restapi,
                 stats_password: passwords.stats,
+                dcs,
                 images,
                 etcd_state,
                 etcd_initial_cluster,

@@ -4,8 +4,8 @@ use pgstack_config::escape::KeepalivedWordError;
 use pgstack_topology::{AddressError, NameError};
 
 use super::ProblemKind;
-use crate::key;
 use crate::load::PasswordError;
+use crate::{dcs, key};
 
 pub(super) fn hint(name: &str, kind: &ProblemKind) -> Option<String> {
     let text = match kind {
@@ -44,6 +44,16 @@ pub(super) fn hint(name: &str, kind: &ProblemKind) -> Option<String> {
         }
         ProblemKind::Address { error: AddressError::Unreachable { .. }, .. } => {
             "use the address of the machine's own network interface, as `ip -4 addr` shows it"
+        }
+        ProblemKind::Timing { .. } => {
+            "Patroni would shorten loop_wait and retry_timeout without a word: raise PATRONI_TTL, or lower the other two; \
+             what .env does not name counts as 30 (ttl), 10 (loop_wait), 10 (retry_timeout), so best name all three"
+        }
+        ProblemKind::KeepsTooLittle { .. } => {
+            "a replica that is away for a moment would lose its slot: give POSTGRES_MAX_SLOT_WAL_KEEP_SIZE twice as much"
+        }
+        ProblemKind::NotOneOf { .. } if dcs::find(name).is_some_and(|it| it.notation != dcs::Notation::Number) => {
+            "write a whole number with its unit, kB, MB, GB or TB, as in 64MB"
         }
         ProblemKind::NodeId { .. } => "NODE_ID says which of NODE1_IP to NODE6_IP this machine is",
         ProblemKind::Gap { .. } | ProblemKind::NoSuchNode => {

@@ -100,6 +100,24 @@ pub enum ProblemKind {
         /// The value.
         got: String,
     },
+    /// Patroni's three times do not fit together.
+    #[error(": loop_wait {loop_wait} + 2 * retry_timeout {retry_timeout} is more than ttl {ttl}")]
+    Timing {
+        /// Of these, those that the file does not name have their defaults.
+        loop_wait: u64,
+        /// Seconds.
+        retry_timeout: u64,
+        /// Seconds.
+        ttl: u64,
+    },
+    /// WAL goes before the replicas that need it can have it. A warning.
+    #[error(": max_wal_size `{got}` is more than max_slot_wal_keep_size `{keep}`")]
+    KeepsTooLittle {
+        /// max_wal_size.
+        got: String,
+        /// max_slot_wal_keep_size.
+        keep: String,
+    },
     /// A VRRP password that keepalived cannot hold.
     #[error(" {0}")]
     VrrpPassword(KeepalivedWordError),
