@@ -66,7 +66,13 @@ pub(super) fn listed(nodes: &[NodeId]) -> String {
 
 /// Brings every container up. Returns how they are afterwards.
 pub(crate) async fn up(site: &Site<'_>) -> Result<States, DeployError> {
-    site.compose.up(up_now(site).await?).await?;
+    let up = up_now(site).await?;
+    let keepalived = site.engine.inspect(Service::Keepalived.name()).await?;
+    let starts_it = up == Up::WithVip && !keepalived.is_some_and(|state| state.running);
+    site.compose.up(up).await?;
+    if starts_it {
+        vrrp::record(site)?;
+    }
     states(site).await
 }
 

@@ -93,7 +93,8 @@ pub(super) async fn agreed(site: &Site<'_>, before: &States) -> Result<(), Deplo
     record(site)
 }
 
-fn record(site: &Site<'_>) -> Result<(), DeployError> {
+/// Remembers what keepalived runs with: the settings of this deploy.
+pub(super) fn record(site: &Site<'_>) -> Result<(), DeployError> {
     let mut loaded = site.stack.loaded()?;
     let now = spoken(&site.env);
     if loaded.insert(RECORD.to_owned(), now.clone()) != Some(now) {
