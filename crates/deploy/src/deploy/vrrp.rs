@@ -66,6 +66,7 @@ async fn stop(site: &Site<'_>) -> Result<(), DeployError> {
     let state = site.engine.inspect(Service::Keepalived.name()).await?;
     if state.is_some_and(|state| state.running || state.status == "restarting") {
         site.compose.stop(Service::Keepalived).await?;
+        site.console.note("  keepalived is stopped until the node that holds the VIP has these settings, too");
     }
     Ok(())
 }
