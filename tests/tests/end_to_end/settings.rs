@@ -353,3 +353,83 @@ fn all_passwords_are_rotated_without_an_outage_and_the_vip_stays() {
         }
     });
 }
+
+/// A deploy that gives up after some seconds, with what it said on stderr.
+async fn gives_up(machine: &Machine, seconds: &str) -> String {
+    let output = machine.run(&[&format!("{STACK}/deploy"), "--timeout", seconds]).await.expect("run");
+    assert_eq!(output.code, 1, "node {}: {}{}", machine.id(), output.stdout, output.stderr);
+    output.stderr
+}
+
+#[test]
+fn a_new_vrrp_password_makes_no_second_owner_whoever_dies_or_sleeps_in_between() {
+    with_cluster(LAB, 3, async |lab| {
+        let machines = lab.machines().await.expect("machines");
+        let vip = lab.vip().await.expect("a VIP").to_string();
+        let owner = held_by(lab, &vip).await;
+        let (holders, mut others): (Vec<_>, Vec<_>) =
+            machines.clone().into_iter().partition(|machine| owner.contains(&machine.id()));
+        let [holder] = &holders[..] else { unreachable!("one owner: {owner:?}") };
+        let key = "KEEPALIVED_AUTH_PASS";
+        let (old, new) = (lab.setting(key).await.expect("a password"), "another2");
+        watch_the_vip(&machines).await;
+        // the others are first: they say so and stand aside
+        for said in join_all(others.iter().map(async |machine| {
+            set(machine, &[(key, new)]).await;
+            gives_up(machine, "6").await
+        }))
+        .await
+        {
+            assert!(said.contains("runs with other nodes, VIP or passwords"), "{said}");
+        }
+        // the holder's deploy dies after it has said so, before its keepalived hears of it
+        set(holder, &[(key, new)]).await;
+        holder.sh(&format!("cd {STACK} && ./bootstrap && docker exec haproxy kill -HUP 1")).await.expect("published");
+        for said in join_all(others.iter().map(|machine| gives_up(machine, "12"))).await {
+            assert!(said.contains("holds the VIP and still announces it as before"), "{said}");
+        }
+        assert_eq!(held_by(lab, &vip).await, owner);
+        join_all(machines.iter().map(|machine| deploy(machine, &[]))).await;
+        assert_eq!(vip_moves(&machines, &vip).await, [] as [String; 0], "the VIP has moved");
+        assert_eq!(held_by(lab, &vip).await, owner);
+
+        // a machine that was off while the others changed back
+        let led = leader(lab).await.id();
+        others.sort_by_key(|machine| machine.id() == led);
+        let sleeper = &others[0];
+        sleeper.power_off().await.expect("off");
+        let awake: Vec<Machine> = machines.iter().filter(|machine| machine.id() != sleeper.id()).cloned().collect();
+        watch_the_vip(&awake).await;
+        set_everywhere(&awake, &[(key, &old)]).await;
+        sleeper.power_on().await.expect("on");
+        let check = "docker exec keepalived bash /config/check_haproxy.sh 2>&1 || true";
+        eventually("it does not take what it cannot hear of", Duration::from_secs(60), async || {
+            let said = sleeper.sh(check).await.ok()?;
+            let fault = sleeper.sh("docker logs keepalived 2>&1 | tail -5").await.ok()?;
+            (said.contains("holds the VIP with another .env") && fault.contains("FAULT")).then_some(())
+        })
+        .await;
+        assert_eq!(held_by(lab, &vip).await, owner);
+        set(sleeper, &[(key, &old)]).await;
+        deploy(sleeper, &[]).await;
+        assert_eq!(vip_moves(&awake, &vip).await, [] as [String; 0], "the VIP has moved");
+        assert_eq!(held_by(lab, &vip).await, owner);
+    });
+}
+
+#[test]
+fn another_vip_is_taken_by_the_node_that_held_the_old_one() {
+    with_cluster(LAB, 3, async |lab| {
+        let machines = lab.machines().await.expect("machines");
+        let old = lab.vip().await.expect("a VIP");
+        let owner = held_by(lab, &old.to_string()).await;
+        let [a, b, c, d] = old.octets();
+        let new = std::net::Ipv4Addr::new(a, b, c, d + 1).to_string();
+        set_everywhere(&machines, &[("VIP", &new)]).await;
+        assert_eq!(held_by(lab, &new).await, owner);
+        assert_eq!(held_by(lab, &old.to_string()).await, [] as [u8; 0]);
+        set_everywhere(&machines, &[("VIP", &old.to_string())]).await;
+        assert_eq!(held_by(lab, &old.to_string()).await, owner);
+        assert_eq!(held_by(lab, &new).await, [] as [u8; 0]);
+    });
+}

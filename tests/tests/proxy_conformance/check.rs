@@ -52,7 +52,6 @@ fn a_node_holds_the_vip_only_while_it_can_serve_clients() {
     assert_yes(&keepalived, "all is well");
 
     let vip = format!("{}/32", nodes.envs[0].local.topology().vip().ip());
-    nodes.machine(1).exec_ok(&["ip", "route", "add", &vip, "dev", "eth0"]);
     nodes.machine(2).exec_ok(&["ip", "address", "add", &vip, "dev", "eth0"]);
     assert_yes(&keepalived, "node 2 holds the VIP, with the same settings");
     let mut other = nodes.envs[0].clone();

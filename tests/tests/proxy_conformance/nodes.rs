@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use pgstack_env::NodeEnv;
 use pgstack_testing::example_node;
-use pgstack_topology::{NodeId, Topology, Vip};
+use pgstack_topology::{NodeId, NodeIp, Topology, Vip};
 use tempfile::TempDir;
 
 use crate::{Container, HAPROXY, PYTHON, docker, docker_ok, mount, shared_folder, write};
@@ -78,8 +78,11 @@ impl Nodes {
             let format = "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
             docker_ok(&["inspect", format, &machine.0]).trim().parse().unwrap()
         };
-        let vip = Vip::new("192.0.2.1".parse().unwrap(), 24).unwrap();
-        let topology = Topology::new(machines.iter().map(address), vip).unwrap();
+        let addresses: Vec<NodeIp> = machines.iter().map(address).collect();
+        // of the same network, which lets nothing else through
+        let [a, b, c, _] = addresses[0].addr().octets();
+        let vip = Vip::new(NodeIp::new([a, b, c, 250].into()).unwrap(), 24).unwrap();
+        let topology = Topology::new(addresses, vip).unwrap();
         let env = |id: u8| {
             let mut env = example_node(1, 3);
             env.local = topology.clone().local(NodeId::new(id).unwrap()).unwrap();

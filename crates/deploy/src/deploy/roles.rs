@@ -11,7 +11,7 @@ use crate::DeployError;
 use crate::site::Site;
 
 /// The services that log in to PostgreSQL with these passwords.
-pub(super) fn logs_in(service: Service) -> bool {
+fn logs_in(service: Service) -> bool {
     matches!(service, Service::Patroni | Service::Pgbouncer)
 }
 

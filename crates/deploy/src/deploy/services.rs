@@ -9,7 +9,7 @@ use pgstack_etcd::Start;
 use pgstack_topology::NodeId;
 use pgstack_workdir::{Change, Pending};
 
-use super::{fingerprint, roles, vrrp};
+use super::{fingerprint, vrrp};
 use crate::site::Site;
 use crate::{DeployError, render};
 
@@ -66,13 +66,19 @@ pub(super) fn listed(nodes: &[NodeId]) -> String {
 
 /// Brings every container up. Returns how they are afterwards.
 pub(crate) async fn up(site: &Site<'_>) -> Result<States, DeployError> {
-    site.compose.up(up_now(site).await?).await?;
+    let up = up_now(site).await?;
+    let keepalived = site.engine.inspect(Service::Keepalived.name()).await?;
+    let starts_it = up == Up::WithVip && !keepalived.is_some_and(|state| state.running);
+    site.compose.up(up).await?;
+    if starts_it {
+        vrrp::record(site)?;
+    }
     states(site).await
 }
 
 /// Brings this node to its final files and makes the services run with them, but for those that
-/// wait for the other nodes: keepalived, and where this node serves, whatever logs in with passwords
-/// that PostgreSQL may not have yet. `before` is how they were before this deploy touched anything.
+/// wait for the other nodes: keepalived, and what logs in with passwords that PostgreSQL may not have
+/// yet. `before` is how they were before this deploy touched anything.
 pub(crate) async fn converge(site: &Site<'_>, before: &States) -> Result<(), DeployError> {
     site.console.begin("services");
     vrrp::step_aside(site).await?;
@@ -80,7 +86,9 @@ pub(crate) async fn converge(site: &Site<'_>, before: &States) -> Result<(), Dep
     let serves = me.is_some_and(|me| me.takes_writes() || me.streams());
     write(site, &Start::settled(&site.desired))?;
     up(site).await?;
-    let now = |service| service != Service::Keepalived && !(serves && roles::logs_in(service));
+    // a Patroni that does not serve may need its new file for that
+    let waits = |service| service == Service::Pgbouncer || (serves && service == Service::Patroni);
+    let now = |service| service != Service::Keepalived && !waits(service);
     let told = refresh(site, before, now).await?;
     site.console.end(&if told.is_empty() { "up".to_owned() } else { format!("up; reloaded {}", told.join(", ")) });
     Ok(())

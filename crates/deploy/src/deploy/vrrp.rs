@@ -66,6 +66,7 @@ async fn stop(site: &Site<'_>) -> Result<(), DeployError> {
     let state = site.engine.inspect(Service::Keepalived.name()).await?;
     if state.is_some_and(|state| state.running || state.status == "restarting") {
         site.compose.stop(Service::Keepalived).await?;
+        site.console.note("  keepalived is stopped until the node that holds the VIP has these settings, too");
     }
     Ok(())
 }
@@ -93,7 +94,8 @@ pub(super) async fn agreed(site: &Site<'_>, before: &States) -> Result<(), Deplo
     record(site)
 }
 
-fn record(site: &Site<'_>) -> Result<(), DeployError> {
+/// Remembers what keepalived runs with: the settings of this deploy.
+pub(super) fn record(site: &Site<'_>) -> Result<(), DeployError> {
     let mut loaded = site.stack.loaded()?;
     let now = spoken(&site.env);
     if loaded.insert(RECORD.to_owned(), now.clone()) != Some(now) {
