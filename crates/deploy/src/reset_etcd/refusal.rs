@@ -60,10 +60,14 @@ pub enum ResetRefusal {
     },
 }
 
-/// `node 2`, `nodes 2, 3`.
+/// `node 2`, `nodes 2 and 3`, `nodes 2, 3 and 4`.
 pub(super) fn list(nodes: &[NodeId]) -> String {
     let numbers: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-    format!("node{} {}", if nodes.len() == 1 { "" } else { "s" }, numbers.join(", "))
+    match numbers.as_slice() {
+        [] => "no node".to_owned(),
+        [one] => format!("node {one}"),
+        [first @ .., last] => format!("nodes {} and {last}", first.join(", ")),
+    }
 }
 
 impl Hint for ResetRefusal {

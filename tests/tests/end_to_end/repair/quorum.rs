@@ -92,7 +92,7 @@ fn a_quorum_lost_for_good_is_made_anew_from_the_node_that_is_left() {
             postmasters.push(postmaster(machine).await);
         }
         for lost in [&machines[0], &machines[2]] {
-            let lose = format!("cd {STACK} && docker stop -t 2 etcd && rm -rf data/etcd etcd/member.json");
+            let lose = format!("cd {STACK} && docker stop -t 2 etcd && mv data/etcd data/lost && rm etcd/member.json");
             lost.sh(&lose).await.expect("lost");
         }
         let found = footprint(survivor).await;
@@ -118,6 +118,10 @@ fn a_quorum_lost_for_good_is_made_anew_from_the_node_that_is_left() {
         done(survivor, &["scripts/reset-etcd-node1", "--yes"]).await;
         nothing_left_over(survivor).await;
 
+        // one disk is empty; the other, given up as lost, comes back with its old data
+        machines[0].sh(&format!("rm -rf {STACK}/data/lost")).await.expect("lost for good");
+        let back = format!("cd {STACK} && rm -rf data/etcd && mv data/lost data/etcd && docker start etcd");
+        machines[2].sh(&back).await.expect("come back");
         lab.deploy(&DeployOrder::AtOnce, &Telling).await.expect("the others join by themselves");
         three_voters(survivor).await;
         all_streaming(lab).await;

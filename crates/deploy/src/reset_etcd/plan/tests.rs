@@ -107,7 +107,7 @@ fn where_a_majority_runs_the_quorum_is_not_lost() {
     let refused = plan(&desired(3), &seen, false).expect_err("refused");
     assert_eq!(
         refused.to_string(),
-        "etcd has no quorum at this moment, but could have one: 2 of its 3 voters run, on nodes 1, 2"
+        "etcd has no quorum at this moment, but could have one: 2 of its 3 voters run, on nodes 1 and 2"
     );
     // node 2 waits for a quorum with its client port closed
     let mut seen = alone(3);
