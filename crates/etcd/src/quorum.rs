@@ -36,6 +36,11 @@ impl<'a> Census<'a> {
                 second_node,
             });
         }
+        // Both came from one cluster, and each goes on alone: their lists share no member that serves.
+        let strange = |view: &View, other: &View| view.members.iter().all(|member| member.id != other.responder);
+        if let Some((second_node, _)) = confirmed().find(|(_, view)| strange(first, view) && strange(view, first)) {
+            return Err(Refusal::Split { cluster: first.cluster_id, nodes: (first_node, second_node) });
+        }
         // Reads succeed one after the other, so lists may differ by one change. The one that does
         // not know this machine, or knows it as started, allows the least.
         let me = desired.me();

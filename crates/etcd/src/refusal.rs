@@ -28,6 +28,14 @@ pub enum Refusal {
         /// A node that serves it.
         second_node: NodeId,
     },
+    /// Two nodes serve one cluster, each without the other: each was made a cluster of its own.
+    #[error("etcd cluster {cluster} serves twice: on node {} and, without it, on node {}", nodes.0, nodes.1)]
+    Split {
+        /// The id that both have kept.
+        cluster: ClusterId,
+        /// Where they serve.
+        nodes: (NodeId, NodeId),
+    },
     /// This machine's data is that of another node's member, as after cloning a machine.
     #[error("etcd's data on this node is that of member {member}, which is node {node}")]
     DataOfAnotherNode {
@@ -89,6 +97,11 @@ impl Hint for Refusal {
                     "decide whether {first} or {second} stays, then run `deploy --wipe-etcd` on the nodes of the other"
                 ),
             ],
+            Self::Split { nodes, .. } => vec![format!(
+                "reset-etcd-node1 was run on both: decide whether node {} or node {} stays, then run `docker stop etcd` and \
+                 `deploy` on the other one",
+                nodes.0, nodes.1
+            )],
             Self::DataOfAnotherNode { .. } => vec![
                 "a cloned machine? `deploy --wipe-etcd` moves data/etcd of this node aside and joins anew".to_owned(),
             ],
