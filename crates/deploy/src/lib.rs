@@ -14,6 +14,7 @@ mod remove_node;
 mod reset_etcd;
 mod settings;
 mod site;
+mod slots_ttl;
 
 pub use bootstrap::{Bootstrap, bootstrap};
 pub use clean::{Clean, clean};

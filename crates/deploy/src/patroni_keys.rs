@@ -12,6 +12,10 @@ pub(crate) const MEMBERS: &str = "/service/pg-cluster/members/";
 pub(crate) const INITIALIZE: &str = "/service/pg-cluster/initialize";
 /// The name of the member that leads.
 pub(crate) const LEADER: &str = "/service/pg-cluster/leader";
+/// The configuration that all nodes share.
+pub(crate) const CONFIG: &str = "/service/pg-cluster/config";
+/// Where the leader's Patroni says, among others, which slots it keeps for members that are away.
+pub(crate) const STATUS: &str = "/service/pg-cluster/status";
 
 /// Says in a new etcd which cluster it took the place of: the data of that one, on another node, is
 /// worth nothing any more.

@@ -281,7 +281,7 @@ fn a_cluster_of_ones_own_is_refused_unless_wiping_is_allowed() {
 
 #[test]
 fn two_nodes_that_each_go_on_alone_are_told_apart_whatever_id_they_have() {
-    let alone = |id| (u8::try_from(id).expect("small"), Answer::Serving(view(id, vec![member(id)])));
+    let alone = |id: u8| (id, Answer::Serving(view(id, vec![member(id)])));
     let seen = observed(3, DataDir::Empty, &[alone(1), alone(2)]);
     assert_eq!(plan(&desired(3, 3), &seen), Err(Refusal::Split { cluster: CLUSTER, nodes: (node(1), node(2)) }));
     // a list that is one change behind is no second cluster

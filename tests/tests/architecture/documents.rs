@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::{files, none, read, repository};
 
-const READMES: [&str; 2] = ["README.md", "README.zh-CN.md"];
+/// Each document beside its translation.
+const PAIRS: [[&str; 2]; 2] = [["README.md", "README.zh-CN.md"], ["docs/operations.md", "docs/operations.zh-CN.md"]];
 
 fn documents() -> Vec<String> {
     files("", |path| path.extension().is_some_and(|extension| extension == "md"))
@@ -46,28 +47,32 @@ fn commands(document: &str) -> Vec<String> {
 }
 
 #[test]
-fn both_readmes_tell_the_same_commands() {
-    let [english, chinese] = READMES.map(|path| commands(&read(path)));
-    let first = english.iter().zip(&chinese).position(|(left, right)| left != right);
-    let at = first.unwrap_or(english.len().min(chinese.len()));
-    let shown = |commands: &[String]| commands.get(at).cloned().unwrap_or_else(|| "(nothing more)".to_owned());
-    assert!(
-        english == chinese,
-        "the code blocks differ from here on\n  README.md:       {}\n  README.zh-CN.md: {}",
-        shown(&english),
-        shown(&chinese)
-    );
+fn both_languages_tell_the_same_commands() {
+    for pair in PAIRS {
+        let [english, chinese] = pair.map(|path| commands(&read(path)));
+        let first = english.iter().zip(&chinese).position(|(left, right)| left != right);
+        let at = first.unwrap_or(english.len().min(chinese.len()));
+        let shown = |commands: &[String]| commands.get(at).cloned().unwrap_or_else(|| "(nothing more)".to_owned());
+        assert!(
+            english == chinese,
+            "the code blocks differ from here on\n  {}: {}\n  {}: {}",
+            pair[0],
+            shown(&english),
+            pair[1],
+            shown(&chinese)
+        );
+    }
 }
 
 #[test]
-fn the_readmes_call_only_programs_that_are_installed() {
+fn the_documents_call_only_programs_that_are_installed() {
     let installed: BTreeSet<String> = pgstack_lab::BINARIES
         .iter()
         .map(|(name, folder)| if folder.is_empty() { format!("./{name}") } else { format!("./{folder}/{name}") })
         .chain(["./dev".to_owned()])
         .collect();
     let mut problems = Vec::new();
-    for path in READMES {
+    for path in PAIRS.concat() {
         for line in commands(&read(path)) {
             let called = line.split([' ', '\'', '"', '(', ')', ';']).filter(|word| word.starts_with("./"));
             let called = called.map(|word| word.trim_end_matches(".sh"));
@@ -145,7 +150,7 @@ fn the_readmes_library_example_is_compiled_and_runs() {
     let files = haproxy_cfg(&env.display().to_string()).expect("a rendered file");
     assert_eq!(files.iter().map(|file| file.path).collect::<Vec<_>>(), ["haproxy/haproxy.cfg"]);
     let source = include_str!("documents.rs");
-    for path in READMES {
+    for path in PAIRS[0] {
         let rust: Vec<String> =
             blocks(&read(path)).into_iter().filter(|(word, _)| word == "rust").flat_map(|(_, lines)| lines).collect();
         assert!(!rust.is_empty(), "{path} shows no Rust");

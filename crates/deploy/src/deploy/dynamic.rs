@@ -11,11 +11,10 @@ use pgstack_topology::{Node, NodeId};
 use serde_json::Value;
 
 use super::services;
-use crate::DeployError;
+use crate::patroni_keys::CONFIG;
 use crate::site::Site;
+use crate::{DeployError, slots_ttl};
 
-/// Where Patroni keeps it in etcd.
-const CONFIG: &str = "/service/pg-cluster/config";
 /// How long Patroni may take on top of loop_wait to see a change in the DCS.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -23,6 +22,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// that is told.
 pub(super) async fn enforce(site: &Site<'_>) -> Result<(), DeployError> {
     told_apart(site).await;
+    put_back(site).await;
     let mut patched: Vec<Change> = Vec::new();
     let mut loop_wait = Duration::from_secs(10);
     if site.env.dcs.named().next().is_some() {
@@ -62,6 +62,16 @@ pub(super) async fn enforce(site: &Site<'_>) -> Result<(), DeployError> {
     Ok(())
 }
 
+/// What a `remove-node` that was killed has left shortened. Best effort: the next one does it, too.
+async fn put_back(site: &Site<'_>) {
+    if let Some(was) = config(site).await.ok().as_ref().and_then(slots_ttl::kept)
+        && here(site).patch_config(&slots_ttl::restored(&was)).await.is_ok()
+    {
+        site.console
+            .note(&format!("  {} is put back, which a remove-node that was killed had shortened", slots_ttl::NAME));
+    }
+}
+
 /// Whether PostgreSQL here runs with other values of what takes a restart than `.env` names.
 async fn starts_with_others(site: &Site<'_>) -> Result<bool, DeployError> {
     for (setting, value) in site.env.dcs.named().filter(|(setting, _)| dynamic::needs_restart(setting)) {
@@ -91,19 +101,21 @@ fn here(site: &Site<'_>) -> Control {
 
 /// loop_wait, and the differences. Patroni's own answer may be a loop_wait old, so etcd is asked.
 async fn compared(site: &Site<'_>) -> Result<Result<(Duration, Vec<Change>), StoreError>, DeployError> {
-    let read = async {
-        let mut store = Store::open(site.desired.seats(), Timeouts::default()).await?;
-        store.list(CONFIG).await
-    };
-    let entries = match read.await {
-        Ok(entries) => entries,
+    let dcs = match config(site).await {
+        Ok(dcs) => dcs,
         Err(error) => return Ok(Err(error)),
     };
-    let found = entries.iter().find(|entry| entry.key == CONFIG);
-    let dcs: Value = found.and_then(|entry| serde_json::from_str(&entry.value).ok()).unwrap_or_default();
     dynamic::times_fit(&site.env.dcs, &dcs)?;
     let loop_wait = dcs.get("loop_wait").and_then(Value::as_u64).unwrap_or(10).min(60);
     Ok(Ok((Duration::from_secs(loop_wait), dynamic::changes(&site.env.dcs, &dcs))))
+}
+
+/// The configuration that all nodes share, as etcd has it.
+async fn config(site: &Site<'_>) -> Result<Value, StoreError> {
+    let mut store = Store::open(site.desired.seats(), Timeouts::default()).await?;
+    let entries = store.list(CONFIG).await?;
+    let found = entries.iter().find(|entry| entry.key == CONFIG);
+    Ok(found.and_then(|entry| serde_json::from_str(&entry.value).ok()).unwrap_or_default())
 }
 
 fn shown(error: &ControlError) -> String {

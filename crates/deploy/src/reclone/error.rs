@@ -5,7 +5,8 @@ use pgstack_etcd::client::StoreError;
 use pgstack_topology::NodeId;
 
 use super::bytes::Bytes;
-use super::observe::{CLUSTER, Proof};
+use super::observe::Proof;
+use crate::patroni_keys::INITIALIZE;
 
 /// Why a node gets no fresh copy. Nothing of its data has been touched.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +64,7 @@ pub enum RecloneError {
         state: String,
     },
     /// Nothing says which data is the cluster's.
-    #[error("etcd holds no system identifier of this cluster ({CLUSTER}initialize)")]
+    #[error("etcd holds no system identifier of this cluster ({INITIALIZE})")]
     NoIdentity,
     /// The leader's data is not what etcd describes.
     #[error("node {node} leads with data of the system identifier {leader}, but the cluster's is {cluster}")]

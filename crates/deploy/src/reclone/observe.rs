@@ -14,10 +14,9 @@ use serde_json::Value;
 use super::error::RecloneError;
 use super::local::{self, Local};
 use crate::DeployError;
+use crate::patroni_keys::ALL;
 use crate::site::Site;
 
-/// Where Patroni keeps this cluster in etcd.
-pub(super) const CLUSTER: &str = "/service/pg-cluster/";
 /// A Patroni on a disk that is busy with a copy may take a while to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -77,7 +76,7 @@ impl Dcs {
     pub(super) fn from_entries(entries: &[Entry]) -> Self {
         let mut dcs = Self::default();
         for Entry { key, value, .. } in entries {
-            match key.strip_prefix(CLUSTER).unwrap_or_default() {
+            match key.strip_prefix(ALL).unwrap_or_default() {
                 "leader" => dcs.leader = Some(value.clone()).filter(|name| !name.is_empty()),
                 "initialize" => dcs.identity = Some(value.clone()).filter(|identity| !identity.is_empty()),
                 "config" => {
@@ -107,7 +106,7 @@ fn host(member: &str) -> Option<String> {
 pub(super) async fn observe(site: &Site<'_>) -> Result<Observed, DeployError> {
     one_store(site).await?;
     let mut store = Store::open(site.desired.seats(), Timeouts::default()).await.map_err(RecloneError::from)?;
-    let dcs = Dcs::from_entries(&store.list(CLUSTER).await.map_err(RecloneError::from)?);
+    let dcs = Dcs::from_entries(&store.list(ALL).await.map_err(RecloneError::from)?);
     let me = site.env.local.me();
     let named =
         site.env.local.topology().nodes().find(|node| dcs.leader.as_deref() == Some(node.patroni_name().as_str()));

@@ -8,10 +8,11 @@ use pgstack_topology::{Node, NodeId};
 use serde_json::{Value, json};
 
 use super::RemovalRefusal;
-use super::observe::{DEFAULT, MEMBERS, Observed, SLOTS_TTL, SLOTS_TTL_KEPT, kept_slots_ttl, leader};
+use super::observe::{Observed, leader};
 use super::plan::Step;
-use crate::DeployError;
+use crate::patroni_keys::MEMBERS;
 use crate::site::Site;
+use crate::{DeployError, slots_ttl};
 
 /// One change of etcd's member list may take this long at most: etcd refuses for 5 s after each.
 const ONE_CHANGE: Duration = Duration::from_secs(60);
@@ -44,14 +45,11 @@ pub(super) async fn carry_out(site: &Site<'_>, step: &Step, observed: &Observed)
             }
             Ok(())
         }
-        Step::ShortenRetention { was } => {
-            let kept = if was.is_null() { json!(DEFAULT) } else { was.clone() };
-            patch(site, observed, &json!({ SLOTS_TTL: 1, SLOTS_TTL_KEPT: kept })).await
-        }
-        Step::RestoreRetention { was } => patch(site, observed, &json!({ SLOTS_TTL: was, SLOTS_TTL_KEPT: null })).await,
+        Step::ShortenRetention { was } => patch(site, observed, &slots_ttl::shortened(was)).await,
+        Step::RestoreRetention { was } => patch(site, observed, &slots_ttl::restored(was)).await,
         // the same once more changes nothing, and wakes Patroni's leader up
         Step::AwaitForgotten { .. } => {
-            patch(site, observed, &json!({ SLOTS_TTL: 1 })).await?;
+            patch(site, observed, &json!({ slots_ttl::NAME: 1 })).await?;
             site.pause().await;
             Ok(())
         }
@@ -71,7 +69,7 @@ pub(super) async fn carry_out(site: &Site<'_>, step: &Step, observed: &Observed)
 /// When a removal fails while Patroni keeps slots for a moment only: puts that back if it can be.
 pub(super) async fn restore(site: &Site<'_>, observed: &Observed) -> Result<(), DeployError> {
     let config = site.observer.control(primary(site, observed)?, &site.env.restapi_password).config().await?;
-    match kept_slots_ttl(&config) {
+    match slots_ttl::kept(&config) {
         Some(was) => carry_out(site, &Step::RestoreRetention { was }, observed).await,
         None => Ok(()),
     }

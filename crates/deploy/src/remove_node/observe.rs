@@ -11,19 +11,9 @@ use pgstack_topology::{Node, NodeId, port};
 use serde_json::Value;
 
 use super::Sign;
-use crate::DeployError;
+use crate::patroni_keys::{MEMBERS, STATUS};
 use crate::site::Site;
-
-/// Where Patroni keeps its members in etcd.
-pub(super) const MEMBERS: &str = "/service/pg-cluster/members/";
-/// Where the leader's Patroni says which slots it keeps for members that are away.
-const STATUS: &str = "/service/pg-cluster/status";
-/// How long Patroni keeps the slot of a member that is away.
-pub(super) const SLOTS_TTL: &str = "member_slots_ttl";
-/// Beside it in the configuration that all nodes share: what it was before a removal shortened it.
-pub(super) const SLOTS_TTL_KEPT: &str = "patroni_stack_kept_member_slots_ttl";
-/// Kept where there was nothing: a null there would mean that nothing is kept.
-pub(super) const DEFAULT: &str = "default";
+use crate::{DeployError, slots_ttl};
 
 /// Everything that a plan rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,16 +174,10 @@ async fn primary(site: &Site<'_>, node: Node, target: NodeId) -> Result<(bool, P
     let primary = Primary {
         node: node.id(),
         has_slot: !slots.is_empty(),
-        slots_ttl: config.get(SLOTS_TTL).cloned().unwrap_or_default(),
-        kept_slots_ttl: kept_slots_ttl(&config),
+        slots_ttl: config.get(slots_ttl::NAME).cloned().unwrap_or_default(),
+        kept_slots_ttl: slots_ttl::kept(&config),
     };
     Ok((active, primary))
-}
-
-/// From the configuration that all nodes share; null stands for Patroni's default.
-pub(super) fn kept_slots_ttl(config: &Value) -> Option<Value> {
-    let kept = config.get(SLOTS_TTL_KEPT)?;
-    Some(if *kept == DEFAULT { Value::Null } else { kept.clone() })
 }
 
 /// `{"optime": 1, "retain_slots": ["patroni1", "patroni2"]}`: the names.

@@ -7,8 +7,9 @@ use pgstack_etcd::{Change, Desired, Member, MemberId, Note, Target, plan_removal
 use pgstack_topology::{MIN_NODES, NodeId};
 use serde_json::Value;
 
-use super::observe::{Observed, SLOTS_TTL};
+use super::observe::Observed;
 use super::{RemovalRefusal, Sign, refusal};
+use crate::slots_ttl::NAME as SLOTS_TTL;
 
 /// One of the things to do. After each the world is looked at again.
 #[derive(Debug, Clone, PartialEq, Eq)]
