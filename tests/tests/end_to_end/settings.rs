@@ -384,7 +384,10 @@ fn a_new_vrrp_password_makes_no_second_owner_whoever_dies_or_sleeps_in_between()
         }
         // the holder's deploy dies after it has said so, before its keepalived hears of it
         set(holder, &[(key, new)]).await;
-        holder.sh(&format!("cd {STACK} && ./bootstrap && docker exec haproxy kill -HUP 1")).await.expect("published");
+        holder
+            .sh(&format!("cd {STACK} && ./scripts/bootstrap && docker exec haproxy kill -HUP 1"))
+            .await
+            .expect("published");
         for said in join_all(others.iter().map(|machine| gives_up(machine, "12"))).await {
             assert!(said.contains("holds the VIP and still announces it as before"), "{said}");
         }
