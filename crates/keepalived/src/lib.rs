@@ -12,6 +12,9 @@ pub const CONFIG_PATH: &str = "keepalived/keepalived.conf";
 /// Where the check lies below the stack directory.
 pub const CHECK_PATH: &str = "keepalived/check_haproxy.sh";
 
+/// Where the check notes, inside the container, which file keepalived has read.
+pub const SEEN_PATH: &str = "/run/check_haproxy.seen";
+
 #[derive(Template)]
 #[template(path = "keepalived.conf")]
 struct Config<'a> {

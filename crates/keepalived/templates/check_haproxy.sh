@@ -38,6 +38,24 @@ ask_pooler() {
     ' "$me" {{ port::POOLER }} 2>/dev/null
 }
 
+# A node that was added has to hear this one at once, or it would take the VIP as well. So where nothing
+# but the peers differs from what keepalived has read, it reads its file again. Everything else waits for
+# `deploy`, which changes it on all nodes together.
+take_up_peers() {
+    local file=/config/keepalived.conf seen={{ crate::SEEN_PATH }} started rest peers
+    [ -r "$file" ] || return
+    started=$(cut -d ' ' -f 22 /proc/1/stat)
+    rest=$(sed '/^    unicast_peer {/,/^    }/d' "$file" | cksum)
+    peers=$(sed -n '/^    unicast_peer {/,/^    }/p' "$file" | cksum)
+    case $(cat "$seen" 2>/dev/null) in
+    "$started $rest $peers") return ;;
+    "$started $rest "*) kill -HUP 1 ;;
+    "$started "*) return ;;
+    esac
+    echo "$started $rest $peers" >"$seen"
+}
+
+take_up_peers
 ask_pooler &
 pooler=$!
 exec 4< <(curl --disable --silent --noproxy '*' --max-time 1 "http://{{ vip }}:{{ port::HAPROXY_STATS }}/healthz")

@@ -1,10 +1,10 @@
 //! The way of adding a node that runbooks know: step by step, by hand. And of taking it out while it lives.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgstack_lab::{Lab, Machine, STACK};
-use pgstack_tests::cluster::{eventually, leader, vip_holder, with_machines};
+use pgstack_tests::cluster::{eventually, held_by, leader, vip_holder, with_machines};
 
 use crate::{LAB, cluster_of, containers, deploy, members, name_nodes, remove_node, settled, streaming};
 
@@ -14,7 +14,7 @@ fn a_node_is_added_by_hand_as_runbooks_say_and_leaves_while_remove_node_waits_fo
         let machines = cluster_of(lab, 3).await;
         let (nodes, old, new) = (&machines[..4], &machines[..3], &machines[3]);
         name_nodes(nodes, 4).await;
-        by_hand(old, new).await;
+        by_hand(lab, old, new).await;
         streaming(nodes).await;
         settled(new, 4).await;
 
@@ -38,7 +38,7 @@ fn a_node_is_added_by_hand_as_runbooks_say_and_leaves_while_remove_node_waits_fo
 }
 
 /// Every command as it is written down.
-async fn by_hand(old: &[Machine], new: &Machine) {
+async fn by_hand(lab: &Lab, old: &[Machine], new: &Machine) {
     for machine in old {
         let told = format!("cd {STACK}; ./scripts/bootstrap.sh; docker compose exec -T haproxy kill -HUP 1");
         machine.sh(&told).await.expect("told");
@@ -63,8 +63,20 @@ async fn by_hand(old: &[Machine], new: &Machine) {
     ))
     .await
     .expect("started");
+    one_owner(lab).await;
     let list = new.sh("docker exec patroni patronictl -c /config/patroni.yml list").await;
     eprintln!("{}", list.unwrap_or_default());
+}
+
+/// Nobody has told keepalived on the old nodes of the new one, which takes the VIP when it hears nobody.
+async fn one_owner(lab: &Lab) {
+    let vip = lab.vip().await.expect("a VIP").to_string();
+    let began = Instant::now();
+    // three adverts and the skew are less than four seconds, the first two checks one more
+    while began.elapsed() < Duration::from_secs(8) {
+        let holders = held_by(lab, &vip).await;
+        assert!(holders.len() == 1 && holders[0] != 4, "one owner, not the new node: {holders:?}");
+    }
 }
 
 /// Node 4 takes the leadership, which keeps it from being removed, but not the VIP.

@@ -130,6 +130,11 @@ pub(crate) async fn refresh(
 async fn tell(site: &Site<'_>, service: Service) -> Result<(), DeployError> {
     match service {
         Service::Etcd => Ok(site.compose.restart(service).await?),
+        Service::Keepalived => {
+            // what its check has noted of the file before holds no more
+            site.engine.exec(service.name(), None, &["rm", "-f", pgstack_keepalived::SEEN_PATH]).await?;
+            Ok(site.engine.reload(service.name()).await?)
+        }
         _ => Ok(site.engine.reload(service.name()).await?),
     }
 }
