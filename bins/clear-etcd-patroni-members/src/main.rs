@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use pgstack_cli::{ClearMembersArgs, Parser as _, run};
+use pgstack_cli::{ClearMembersArgs, Intent, Parser as _, run};
 use pgstack_deploy::{ClearMembers, block_on, clear_members};
 
 fn main() -> ExitCode {
-    let ClearMembersArgs { stack, all, forget_cluster, dry_run, yes } = ClearMembersArgs::parse();
+    let ClearMembersArgs { stack, all, forget_cluster, intent: Intent { dry_run, yes } } = ClearMembersArgs::parse();
     run(|terminal| {
         let options = ClearMembers { all, forget_cluster, dry_run, yes };
         Ok(block_on(clear_members(&stack.locate()?, options, terminal))?)

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pgstack_cli::{Parser as _, RecloneArgs, run};
+use pgstack_cli::{Intent, Parser as _, RecloneArgs, run};
 use pgstack_deploy::{Reclone, block_on, reclone};
 
 fn main() -> ExitCode {
-    let RecloneArgs { stack, dry_run, yes, delete_old_data, timeout } = RecloneArgs::parse();
+    let RecloneArgs { stack, intent: Intent { dry_run, yes }, delete_old_data, timeout } = RecloneArgs::parse();
     run(|terminal| {
         let options = Reclone { dry_run, yes, delete_old_data, timeout: Duration::from_secs(timeout) };
         Ok(block_on(reclone(&stack.locate()?, options, terminal))?)

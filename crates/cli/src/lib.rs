@@ -9,8 +9,8 @@ mod terminal;
 use std::process::ExitCode;
 
 pub use args::{
-    BootstrapArgs, CleanArgs, ClearMembersArgs, DeployArgs, FixAddressArgs, PrintArgs, RecloneArgs, RemoveNodeArgs,
-    ResetEtcdArgs, StackArgs,
+    BootstrapArgs, CleanArgs, ClearMembersArgs, DeployArgs, FixAddressArgs, Intent, PrintArgs, RecloneArgs,
+    RemoveNodeArgs, ResetEtcdArgs, StackArgs,
 };
 pub use clap::Parser;
 pub use generate::{Context, generate, show_changes, show_written};

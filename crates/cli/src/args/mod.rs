@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 pub use node::{BootstrapArgs, CleanArgs, DeployArgs};
 use pgstack_workdir::{StackDir, WorkdirError, locate};
-pub use repair::{ClearMembersArgs, FixAddressArgs, RecloneArgs, RemoveNodeArgs, ResetEtcdArgs};
+pub use repair::{ClearMembersArgs, FixAddressArgs, Intent, RecloneArgs, RemoveNodeArgs, ResetEtcdArgs};
 
 /// Where the stack directory is.
 #[derive(Debug, Clone, clap::Args)]

@@ -4,6 +4,17 @@ use pgstack_topology::NodeId;
 
 use super::StackArgs;
 
+/// Whether something that cannot be undone is really to be done.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Intent {
+    /// Show what would be done, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do it without asking
+    #[arg(long)]
+    pub yes: bool,
+}
+
 /// `remove-node`'s arguments.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(
@@ -21,12 +32,9 @@ pub struct RemoveNodeArgs {
     /// The number of the node that is to go, 1 to 6
     #[arg(value_name = "N")]
     pub node: NodeId,
-    /// Show what would be done, change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do it without asking
-    #[arg(long)]
-    pub yes: bool,
+    /// Whether it is really to be done.
+    #[command(flatten)]
+    pub intent: Intent,
     /// When that node leads, move the leadership to another one first
     #[arg(long)]
     pub switchover: bool,
@@ -50,12 +58,9 @@ pub struct ResetEtcdArgs {
     /// Where the stack directory is.
     #[command(flatten)]
     pub stack: StackArgs,
-    /// Show what would be done, change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do it without asking
-    #[arg(long)]
-    pub yes: bool,
+    /// Whether it is really to be done.
+    #[command(flatten)]
+    pub intent: Intent,
     /// Begin without the old keys where this node's data is lost or cannot be read; Patroni writes them anew
     #[arg(long)]
     pub without_data: bool,
@@ -75,7 +80,6 @@ pub struct ResetEtcdArgs {
                   every member key, right or wrong\n  clear-etcd-patroni-members --forget-cluster   when no node has data any more\n\n\
                   Exit codes: 0 ok, 1 refused, failed or not confirmed, 2 usage"
 )]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ClearMembersArgs {
     /// Where the stack directory is.
     #[command(flatten)]
@@ -87,12 +91,9 @@ pub struct ClearMembersArgs {
     /// begins anew
     #[arg(long, conflicts_with = "all")]
     pub forget_cluster: bool,
-    /// List what would be deleted, delete nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Delete without asking
-    #[arg(long)]
-    pub yes: bool,
+    /// Whether it is really to be done.
+    #[command(flatten)]
+    pub intent: Intent,
 }
 
 /// `fix-patroni-connect-address`'s arguments.
@@ -132,12 +133,9 @@ pub struct RecloneArgs {
     /// Where the stack directory is.
     #[command(flatten)]
     pub stack: StackArgs,
-    /// Show what would be done, change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do it without asking
-    #[arg(long)]
-    pub yes: bool,
+    /// Whether it is really to be done.
+    #[command(flatten)]
+    pub intent: Intent,
     /// Delete the old data instead of keeping it in data/pg.TIME
     #[arg(long)]
     pub delete_old_data: bool,
