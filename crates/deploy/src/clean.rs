@@ -8,7 +8,7 @@ use pgstack_etcd::Mark;
 use pgstack_workdir::{DATA_DIRS, DataState, StackDir};
 
 use crate::files::only_ours;
-use crate::{DeployError, consent};
+use crate::{DeployError, consent, reset_etcd};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,8 @@ pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> R
     }
     only_ours(stack, &states)?;
     let containers: Vec<&str> = states.keys().map(|service| service.name()).collect();
-    let data: Vec<&str> = DATA_DIRS.into_iter().filter(|dir| stack.data_state(dir) != DataState::Empty).collect();
+    let folders = DATA_DIRS.into_iter().chain([reset_etcd::COPY]);
+    let data: Vec<&str> = folders.filter(|dir| stack.data_state(dir) != DataState::Empty).collect();
     let marked = stack.read(Mark::PATH)?.is_some();
     if containers.is_empty() && data.is_empty() && !marked {
         if !options.dry_run {
@@ -66,6 +67,7 @@ pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> R
     for dir in data {
         stack.empty_folder(dir)?;
     }
+    stack.remove_folder(reset_etcd::COPY)?;
     stack.remove_file(Mark::PATH)?;
     stack.forget_loaded()?;
     console.out("deleted");

@@ -155,7 +155,8 @@ pub enum DeployError {
     Forget(#[from] ForgetRefusal),
     /// etcd remembers a cluster whose data is gone.
     #[error(
-        "after {seconds} s no node leads: etcd remembers the cluster with identifier {identifier}, and no node has its data"
+        "after {seconds} s no node leads: etcd remembers the cluster with identifier {identifier}, and no Patroni that \
+         answers has its data"
     )]
     NoDataAnywhere {
         /// PostgreSQL's system identifier, as etcd holds it.
@@ -194,9 +195,10 @@ impl Hint for DeployError {
             Self::Change(error) => error.hints(),
             Self::Store(error) => error.hints(),
             Self::Removal(refusal) => refusal.hints(),
-            Self::Control(ControlError::Refused { code: 401, .. }) | Self::Postgres(_) => {
+            Self::Control(ControlError::Refused { code: 401, .. }) | Self::Postgres(PostgresError::Password { .. }) => {
                 one("the passwords in .env must be those that the cluster runs with, the same on every node")
             }
+            Self::Postgres(_) => one("open TCP 5432 between the nodes; `docker logs patroni` on that node says more"),
             Self::Control(_) => one("`docker logs patroni` on that node says more; run this again to go on"),
             Self::Overdue(overdue) => overdue.hints(),
             Self::Reclone(error) => error.hints(),
@@ -238,7 +240,11 @@ impl Hint for DeployError {
             Self::Forget(refusal) => refusal.hints(),
             Self::NoDataAnywhere { .. } => vec![
                 "when a machine that has the data is switched off, switch it on".to_owned(),
-                "when the data is gone for good: `clear-etcd-patroni-members --forget-cluster` proves it and begins anew"
+                "when a node's data cannot be read (`ls -ln data/pg data/pg/data`: it belongs to 999:999), \
+                 `chown -R 999:999 data/pg` there, and run this again"
+                    .to_owned(),
+                "when the data is gone for good: `clear-etcd-patroni-members --forget-cluster` on every node looks for it \
+                 once more and begins anew"
                     .to_owned(),
             ],
             Self::NotRegistered { additions, log, .. } => {

@@ -1,6 +1,7 @@
 //! The use cases: bringing a node up, taking it out, mending what is broken. Each observes, plans, then executes.
 
 mod bootstrap;
+mod bytes;
 mod clean;
 mod clear_members;
 mod consent;

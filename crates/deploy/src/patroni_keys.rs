@@ -23,6 +23,9 @@ pub(crate) fn given_up(cluster: ClusterId) -> String {
     format!("/patroni-stack/given-up/{cluster}")
 }
 
+/// Each node's own word that its disk holds no PostgreSQL data, by member name.
+pub(crate) const NO_DATA: &str = "/patroni-stack/no-data/";
+
 /// The addresses that a member key holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Registered {

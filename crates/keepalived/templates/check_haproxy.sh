@@ -47,12 +47,16 @@ take_up_peers() {
     started=$(cut -d ' ' -f 22 /proc/1/stat)
     rest=$(sed '/^    unicast_peer {/,/^    }/d' "$file" | cksum)
     peers=$(sed -n '/^    unicast_peer {/,/^    }/p' "$file" | cksum)
-    case $(cat "$seen" 2>/dev/null) in
+    local was
+    was=$(cat "$seen" 2>/dev/null)
+    case $was in
     "$started $rest $peers") return ;;
-    "$started $rest "*) kill -HUP 1 ;;
+    "$started $rest "* | "") ;;
     "$started "*) return ;;
     esac
+    # first, as keepalived ends its scripts when it reads its file
     echo "$started $rest $peers" >"$seen"
+    [[ $was != "$started "* ]] || kill -HUP 1
 }
 
 take_up_peers

@@ -73,7 +73,7 @@ fn what_env_names_of_the_dcs_is_shown_and_applied_and_nothing_else_is_touched() 
         }
         let began = Instant::now();
         let said = deploy(second, &[]).await;
-        assert!(began.elapsed() < Duration::from_secs(3), "took {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(15), "took {:?}", began.elapsed());
         assert!(!said.contains("warning") && !said.contains("reloaded") && !said.contains(" -> "), "{said}");
         eventually("PostgreSQL has it", Duration::from_secs(30), async || {
             let shown = until_it_works(lab, 5000, "SHOW work_mem", Duration::from_secs(10)).await?;
@@ -376,7 +376,7 @@ fn a_new_vrrp_password_makes_no_second_owner_whoever_dies_or_sleeps_in_between()
         // the others are first: they say so and stand aside
         for said in join_all(others.iter().map(async |machine| {
             set(machine, &[(key, new)]).await;
-            gives_up(machine, "6").await
+            gives_up(machine, "10").await
         }))
         .await
         {
@@ -388,7 +388,7 @@ fn a_new_vrrp_password_makes_no_second_owner_whoever_dies_or_sleeps_in_between()
             .sh(&format!("cd {STACK} && ./scripts/bootstrap && docker exec haproxy kill -HUP 1"))
             .await
             .expect("published");
-        for said in join_all(others.iter().map(|machine| gives_up(machine, "12"))).await {
+        for said in join_all(others.iter().map(|machine| gives_up(machine, "40"))).await {
             assert!(said.contains("holds the VIP and still announces it as before"), "{said}");
         }
         assert_eq!(held_by(lab, &vip).await, owner);
@@ -406,7 +406,7 @@ fn a_new_vrrp_password_makes_no_second_owner_whoever_dies_or_sleeps_in_between()
         set_everywhere(&awake, &[(key, &old)]).await;
         sleeper.power_on().await.expect("on");
         let check = "docker exec keepalived bash /config/check_haproxy.sh 2>&1 || true";
-        eventually("it does not take what it cannot hear of", Duration::from_secs(60), async || {
+        eventually("it does not take what it cannot hear of", Duration::from_secs(180), async || {
             let said = sleeper.sh(check).await.ok()?;
             let states = "docker logs keepalived 2>&1 | grep -E 'Entering (FAULT|BACKUP|MASTER) STATE' | tail -1";
             let state = sleeper.sh(states).await.ok()?;

@@ -6,13 +6,16 @@ use pgstack_cluster_view::Instance;
 use pgstack_diagnostics::{Console, Ended, Hint};
 use pgstack_env::NodeEnv;
 use pgstack_etcd::client::{Entry, Store};
-use pgstack_topology::Topology;
+use pgstack_topology::{Node, Topology};
 use pgstack_workdir::StackDir;
 
 use super::classify::name;
 use crate::files::PG_DATA;
-use crate::patroni_keys::{ALL, INITIALIZE, LEADER, MEMBERS};
+use crate::patroni_keys::{ALL, INITIALIZE, LEADER, MEMBERS, NO_DATA};
 use crate::{DeployError, consent};
+
+/// How long a node's word holds that it has no data.
+const WORD_SECONDS: i64 = 900;
 
 /// How a Patroni without data waits; any other state means that it is getting some.
 const IDLE: [&str; 3] = ["stopped", "crashed", "start failed"];
@@ -66,7 +69,8 @@ impl Hint for ForgetRefusal {
                     .to_owned(),
             ],
             Self::Silent { .. } => vec![
-                "start Patroni there (`deploy`), so that it tells; a machine that is gone for good leaves `.env` first"
+                "start Patroni there (`deploy`), so that it tells; for a machine that is gone for good put another one in its \
+                 place first (docs/operations.md, Replace a machine)"
                     .to_owned(),
             ],
             Self::Stranger { member } => {
@@ -113,15 +117,12 @@ pub(super) async fn forget(
     options: super::ClearMembers,
     console: &dyn Console,
 ) -> Result<Ended, DeployError> {
-    let mut entries = store.list(ALL).await?;
+    let entries = proven(stack, env, store).await?;
     if entries.is_empty() {
         console.out("nothing to forget: etcd has no keys of this cluster");
         return Ok(Ended::Done);
     }
-    let nodes = ask(env.local.topology()).await;
-    let keys: Vec<(String, String)> = entries.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
-    prove(data_here(stack), &nodes, &keys)?;
-    console.out("No node has PostgreSQL data, nobody leads, and Patroni waits for data that is gone. This deletes:");
+    console.out("Nobody leads, and Patroni waits for data that is gone. Once every node has said that it has none, this deletes:");
     for entry in &entries {
         console.out(&format!("  {}", entry.key));
     }
@@ -132,14 +133,41 @@ pub(super) async fn forget(
     if !consent::given(console, options.yes, question, "--yes") {
         return Ok(Ended::Unfinished);
     }
+    // Patroni says of data that it cannot read that there is none, so each node looks for itself
+    let me = env.local.me().patroni_name();
+    store.put_for(&format!("{NO_DATA}{me}"), "looked", WORD_SECONDS).await?;
+    let words = store.list(NO_DATA).await?;
+    let is_silent = |node: &Node| !words.iter().any(|word| word.key == format!("{NO_DATA}{}", node.patroni_name()));
+    let silent: Vec<String> =
+        env.local.topology().nodes().filter(is_silent).map(|node| node.id().to_string()).collect();
+    if !silent.is_empty() {
+        let minutes = WORD_SECONDS / 60;
+        console.out("this node has no PostgreSQL data, and has said so");
+        console
+            .out(&format!("run the same on node {} within {minutes} minutes: the last one deletes", silent.join(", ")));
+        return Ok(Ended::Unfinished);
+    }
+    let mut entries = proven(stack, env, store).await?;
     // as soon as this one is gone, a node begins anew: it must find nothing else of the old cluster
     entries.sort_by_key(|entry| entry.key == INITIALIZE);
     let left = delete(store, &entries).await?;
+    delete(store, &words).await?;
     for key in left.iter().filter(|key| !key.starts_with(MEMBERS)) {
         console.warn(&format!("{key} has changed meanwhile and stays"));
     }
     console.out("forgotten: the first Patroni to notice makes a new cluster; now run deploy on every node");
     Ok(Ended::Done)
+}
+
+/// Everything that Patroni keeps in etcd, where nothing speaks against deleting it.
+async fn proven(stack: &StackDir, env: &NodeEnv, store: &mut Store) -> Result<Vec<Entry>, DeployError> {
+    let entries = store.list(ALL).await?;
+    if !entries.is_empty() {
+        let nodes = ask(env.local.topology()).await;
+        let keys: Vec<_> = entries.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
+        prove(data_here(stack), &nodes, &keys)?;
+    }
+    Ok(entries)
 }
 
 /// Deletes what has not changed since it was listed; returns the rest. Members that run renew their

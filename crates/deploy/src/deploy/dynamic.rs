@@ -68,7 +68,7 @@ async fn put_back(site: &Site<'_>) {
         && here(site).patch_config(&slots_ttl::restored(&was)).await.is_ok()
     {
         site.console
-            .note(&format!("  {} is put back, which a remove-node that was killed had shortened", slots_ttl::NAME));
+            .note(&format!("  {} is put back, which a remove-node had shortened for a moment", slots_ttl::NAME));
     }
 }
 

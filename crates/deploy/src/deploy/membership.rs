@@ -9,10 +9,10 @@ use pgstack_etcd::{ClusterId, DataDir, Mark, Observed, Overdue, Plan, Refusal, S
 use pgstack_workdir::Change as FileChange;
 
 use super::services;
-use crate::DeployError;
 use crate::files::ETCD_DATA;
 use crate::patroni_keys::given_up;
 use crate::site::Site;
+use crate::{DeployError, reset_etcd};
 
 /// One change of etcd's member list may take this long at most: etcd refuses for 5 s after each.
 const ONE_CHANGE: Duration = Duration::from_secs(60);
@@ -25,6 +25,7 @@ pub(super) async fn reach(site: &Site<'_>) -> Result<(), DeployError> {
         let observed = observe(site).await?;
         let plan = next(site, &observed).await?;
         if plan.is_done() {
+            reset_etcd::sweep(site.stack)?;
             for note in &plan.notes {
                 site.console.warn(&note.to_string());
             }

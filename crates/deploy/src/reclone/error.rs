@@ -4,8 +4,8 @@ use pgstack_diagnostics::Hint;
 use pgstack_etcd::client::StoreError;
 use pgstack_topology::NodeId;
 
-use super::bytes::Bytes;
 use super::observe::Proof;
+use crate::bytes::Bytes;
 use crate::patroni_keys::INITIALIZE;
 
 /// Why a node gets no fresh copy. Nothing of its data has been touched.

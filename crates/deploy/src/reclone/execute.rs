@@ -7,13 +7,13 @@ use pgstack_containers::Service;
 use pgstack_topology::NodeId;
 use pgstack_workdir::{Change, Pending, WorkdirError};
 
-use super::bytes::Bytes;
 use super::error::RecloneError;
 use super::local::{self, MARK, PG_HOME};
 use super::observe::observe;
 use super::plan::{Plan, Step, plan};
 use super::wait;
 use crate::DeployError;
+use crate::bytes::Bytes;
 use crate::files::PG_DATA;
 use crate::site::Site;
 

@@ -4,7 +4,6 @@
 //! place (from the beginning); no data (there is nothing left to put aside); a marked folder in which
 //! no PostgreSQL has run (a copy, under way or broken off); a marked folder that streams (complete).
 
-mod bytes;
 mod error;
 mod execute;
 mod local;

@@ -5,10 +5,10 @@ use std::fmt;
 use pgstack_cluster_view::{Instance, PostgresError};
 use pgstack_topology::Node;
 
-use super::bytes::Bytes;
 use super::error::RecloneError;
 use super::local::Data;
 use super::observe::{Leader, Observed, Proof};
+use crate::bytes::Bytes;
 use crate::files::PG_DATA;
 
 /// What is done, in this order.

@@ -6,10 +6,10 @@ use pgstack_cluster_view::Instance;
 use pgstack_containers::Service;
 use pgstack_topology::NodeId;
 
-use super::bytes::Bytes;
 use super::local::{self, Data, MARK, PG_HOME, PG_WAL};
 use super::plan::Source;
 use crate::DeployError;
+use crate::bytes::Bytes;
 use crate::deploy::ready::not_ready;
 use crate::site::Site;
 

@@ -47,7 +47,7 @@ pub async fn remove_node(stack: &StackDir, options: RemoveNode, console: &dyn Co
     let site = Site::open(stack, env, Up::WithVip, options.timeout, console).await?;
     preflight::this_machine(&site)?;
     let node = options.node;
-    let (observed, plan) = look(&site, options).await?;
+    let (_, plan) = look(&site, options).await?;
     if plan.steps.is_empty() && site.desired.seat(node).is_none() {
         return Err(RemovalRefusal::Unknown { node }.into());
     }
@@ -65,6 +65,8 @@ pub async fn remove_node(stack: &StackDir, options: RemoveNode, console: &dyn Co
     if !consent::given(console, options.yes, &format!("Remove node {node} from the cluster?"), "--yes") {
         return Ok(Ended::Unfinished);
     }
+    // while somebody thought about it, the node may have come back
+    let (observed, plan) = look(&site, options).await?;
     console.begin(&format!("removing node {node}"));
     until_nothing_is_left(&site, options, observed, plan).await?;
     console.end("etcd, Patroni and PostgreSQL no longer know it");

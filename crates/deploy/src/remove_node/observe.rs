@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use futures_util::future::join_all;
 use pgstack_cluster_view::{Postgres, Role, View};
 use pgstack_etcd::client::{Store, Timeouts, ask_all};
-use pgstack_etcd::{DataDir, Desired, Member};
+use pgstack_etcd::{Answer, DataDir, Desired, Member};
 use pgstack_topology::{Node, NodeId, port};
 use serde_json::Value;
 
@@ -147,8 +147,12 @@ async fn signs(site: &Site<'_>, target: NodeId, observed: &Observed) -> Vec<Sign
             proxy.is_some_and(|proxy| proxy.node == target).then_some(Sign::Haproxy),
         ]
     });
-    let found: Vec<Sign> = join_all(asked).await.into_iter().flatten().flatten().collect();
-    [Sign::Patroni, Sign::Postgres, Sign::Haproxy].into_iter().filter(|sign| found.contains(sign)).collect()
+    let mut found: Vec<Sign> = join_all(asked).await.into_iter().flatten().flatten().collect();
+    if matches!(observed.etcd.answer(target), Some(Answer::Serving(_) | Answer::Learner { .. })) {
+        found.push(Sign::Etcd);
+    }
+    let all = [Sign::Patroni, Sign::Postgres, Sign::Haproxy, Sign::Etcd];
+    all.into_iter().filter(|sign| found.contains(sign)).collect()
 }
 
 /// `http://10.0.0.4:2380`: the address in it.

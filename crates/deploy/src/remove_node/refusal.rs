@@ -14,6 +14,8 @@ pub enum Sign {
     Postgres,
     /// Its HAProxy answers, so it could get the VIP.
     Haproxy,
+    /// Its etcd answers, so the others could still need its vote.
+    Etcd,
     /// The primary sends it its WAL. After a power cut PostgreSQL takes a minute to notice.
     Replication,
 }
@@ -24,6 +26,7 @@ impl fmt::Display for Sign {
             Self::Patroni => "Patroni answers",
             Self::Postgres => "PostgreSQL answers",
             Self::Haproxy => "HAProxy answers",
+            Self::Etcd => "etcd answers",
             Self::Replication => "the primary has a replication connection to it, for up to a minute after a power cut",
         })
     }

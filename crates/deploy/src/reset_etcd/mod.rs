@@ -21,7 +21,8 @@ use crate::deploy::{membership, preflight, services};
 use crate::files::{ETCD_DATA, only_ours};
 use crate::site::Site;
 use crate::{DeployError, consent, settings};
-use plan::{COPY, Copy, Seen, Step};
+pub(crate) use plan::COPY;
+use plan::{Copy, Seen, Source, Step};
 use rebuild::FINISHED;
 pub use refusal::ResetRefusal;
 
@@ -46,15 +47,15 @@ pub async fn reset_etcd(stack: &StackDir, options: ResetEtcd, console: &dyn Cons
     preflight::this_machine(&site)?;
     let states = services::states(&site).await?;
     only_ours(stack, &states)?;
-    let seen = observe(&site).await?;
-    let steps = plan::plan(&site.desired, &seen, options.without_data)?;
+    let mut seen = observe(&site).await?;
+    let mut steps = plan::plan(&site.desired, &seen, options.without_data)?;
     let others = others(&site);
     if steps.is_empty() {
         console.out("nothing to do: etcd on this node is a healthy cluster of its own");
         console.out(&format!("run deploy on {}; they join by themselves", refusal::list(&others)));
         return Ok(Ended::Done);
     }
-    let destructive = steps.iter().any(|step| matches!(step, Step::Rebuild(_) | Step::MoveAside));
+    let destructive = steps.iter().any(|step| matches!(step, Step::Rebuild(_) | Step::MoveAside | Step::PutInPlace));
     if destructive {
         explain(&site, &seen, &others);
     }
@@ -69,6 +70,12 @@ pub async fn reset_etcd(stack: &StackDir, options: ResetEtcd, console: &dyn Cons
         return Ok(Ended::Unfinished);
     }
     preflight::image(&site, Service::Etcd).await?;
+    // while somebody thought about it, another node may have come back, or been reset itself
+    seen = observe(&site).await?;
+    steps = plan::plan(&site.desired, &seen, options.without_data)?;
+    if steps.contains(&Step::Rebuild(Source::Data)) {
+        enough_room(stack)?;
+    }
     for step in steps {
         let done = carry_out(&site, step, &seen, options.without_data).await;
         if matches!(step, Step::Rebuild(_)) && !matches!(done, Ok(true)) {
@@ -116,6 +123,7 @@ async fn carry_out(site: &Site<'_>, step: Step, seen: &Seen, without_data: bool)
         Step::Finish => {
             site.stack.remove_file(&format!("{ETCD_DATA}/{FINISHED}"))?;
             rebuild::clear(site).await?;
+            patroni(site).await?;
         }
     }
     Ok(true)
@@ -150,7 +158,20 @@ async fn start(site: &Site<'_>) -> Result<(), DeployError> {
             return Err(not_ready(site, "etcd on this node", "it does not serve", Service::Etcd).await);
         }
     }
-    patroni(site).await
+    Ok(())
+}
+
+/// Removes what a reset has left that was killed, once this node is a member like any other: a later
+/// reset must not take it for its own.
+pub(crate) fn sweep(stack: &StackDir) -> Result<(), DeployError> {
+    stack.remove_file(&format!("{ETCD_DATA}/{FINISHED}"))?;
+    Ok(stack.remove_folder(COPY)?)
+}
+
+/// The copy lies beside PostgreSQL's data, which must not find the disk full.
+fn enough_room(stack: &StackDir) -> Result<(), DeployError> {
+    let (needed, room) = (stack.size_of(ETCD_DATA)?, stack.free_room("data")?);
+    if needed > room { Err(ResetRefusal::NoRoom { needed, room }.into()) } else { Ok(()) }
 }
 
 /// Patroni goes on by itself as soon as it sees etcd again; PostgreSQL is not touched.

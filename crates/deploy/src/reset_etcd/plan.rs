@@ -3,13 +3,13 @@
 use std::fmt;
 
 use pgstack_cluster_view::{EtcdMember, EtcdProcess};
-use pgstack_etcd::{Answer, ClusterId, DataDir, Desired, MemberId, Observed, Seat};
+use pgstack_etcd::{Answer, ClusterId, DataDir, Desired, MemberId, Observed, Seat, View};
 use pgstack_topology::NodeId;
 
 use super::refusal::ResetRefusal;
 
 /// The folder in which the new cluster's data is made ready, relative to the stack directory.
-pub(super) const COPY: &str = "data/etcd.reset";
+pub(crate) const COPY: &str = "data/etcd.reset";
 
 /// Everything that the plan rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,12 @@ pub(crate) enum Source {
 /// The steps in order; none where this node is a healthy cluster of its own and nothing is left over.
 pub(crate) fn plan(desired: &Desired, seen: &Seen, without_data: bool) -> Result<Vec<Step>, ResetRefusal> {
     let me = desired.me();
+    let is_left_over = seen.in_place || seen.copy != Copy::None;
+    let joined = |view: &View| view.linearizable && view.members.len() > 1;
+    if is_left_over && seen.etcd.views().any(|(node, view)| node == me.node && joined(view)) {
+        // others have joined since; a later reset must not take this for its own
+        return Ok(vec![Step::Finish]);
+    }
     if let Some((node, view)) = seen.etcd.views().find(|(node, view)| view.linearizable && *node != me.node) {
         return Err(ResetRefusal::QuorumExists { node, members: view.members.len() });
     }
@@ -71,7 +77,7 @@ pub(crate) fn plan(desired: &Desired, seen: &Seen, without_data: bool) -> Result
         if view.members.iter().any(|member| member.id != view.responder) {
             return Err(ResetRefusal::QuorumExists { node, members: view.members.len() });
         }
-        return Ok(if seen.in_place || seen.copy != Copy::None { vec![Step::Finish] } else { Vec::new() });
+        return Ok(if is_left_over { vec![Step::Finish] } else { Vec::new() });
     }
     if seen.in_place {
         return Ok(vec![Step::Start, Step::Finish]);
@@ -172,8 +178,10 @@ impl fmt::Display for Step {
             }
             Self::MoveAside => f.write_str("keep the old data as data/etcd.TIME"),
             Self::PutInPlace => write!(f, "put {COPY} in the place of data/etcd"),
-            Self::Start => f.write_str("start etcd on it, and wait until Patroni on this node sees it"),
-            Self::Finish => f.write_str("remove what is left of the work"),
+            Self::Start => f.write_str("start etcd on it"),
+            Self::Finish => {
+                f.write_str("remove what is left of the work, and wait until Patroni on this node sees etcd")
+            }
         }
     }
 }

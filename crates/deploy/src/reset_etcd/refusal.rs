@@ -4,6 +4,8 @@ use pgstack_diagnostics::Hint;
 use pgstack_etcd::MemberId;
 use pgstack_topology::NodeId;
 
+use crate::bytes::Bytes;
+
 /// Why etcd is not reset. Nothing has been changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResetRefusal {
@@ -45,6 +47,14 @@ pub enum ResetRefusal {
         member: MemberId,
         /// Its node.
         node: NodeId,
+    },
+    /// The disk would be full, and PostgreSQL stop.
+    #[error("a copy of etcd's data takes {}, and there is room for {}", Bytes(*needed), Bytes(*room))]
+    NoRoom {
+        /// How much the copy takes.
+        needed: u64,
+        /// How much may be written.
+        room: u64,
     },
     /// The nodes hold the data of different database clusters.
     #[error("PostgreSQL's system identifier is {id} on node {first}, but {other} on node {second}")]
@@ -98,6 +108,7 @@ impl Hint for ResetRefusal {
             ],
             Self::OfNobody => vec!["put etcd/member.json back from a copy, or run it on another node".to_owned()],
             Self::DataUnknown { .. } => vec!["run as root, and check that data/etcd can be read".to_owned()],
+            Self::NoRoom { .. } => vec!["make room on the disk of data/, then run this again".to_owned()],
             Self::IdentifiersDiffer { .. } => vec![
                 "decide whose data is right, stop Patroni on the others (`docker stop patroni`), and run this again"
                     .to_owned(),

@@ -1,6 +1,6 @@
 //! The keys that Patroni keeps in etcd: listed, and changed only while they are as they were seen.
 
-use etcd_client::{Client, Compare, CompareOp, Error, GetOptions, Txn, TxnOp};
+use etcd_client::{Client, Compare, CompareOp, Error, GetOptions, PutOptions, Txn, TxnOp};
 use pgstack_diagnostics::Hint;
 use tokio::time::timeout;
 
@@ -20,8 +20,6 @@ pub struct Entry {
     pub key: String,
     /// Its value; Patroni writes JSON or plain text.
     pub value: String,
-    /// Whether it goes by itself when its owner stops renewing it.
-    pub leased: bool,
     revision: i64,
 }
 
@@ -46,7 +44,7 @@ pub enum StoreError {
 
 impl Hint for StoreError {
     fn hints(&self) -> Vec<String> {
-        vec!["start etcd on a majority of the nodes (`deploy`); nothing has been changed".to_owned()]
+        vec!["start etcd on a majority of the nodes (`deploy`), then run this again".to_owned()]
     }
 }
 
@@ -76,7 +74,6 @@ impl Store {
         let entries = answer.kvs().iter().map(|kv| Entry {
             key: text(kv.key()),
             value: text(kv.value()),
-            leased: kv.lease() != 0,
             revision: kv.mod_revision(),
         });
         Ok(entries.collect())
@@ -90,12 +87,13 @@ impl Store {
         Ok(done(&format!("delete {}", entry.key), answer)?.succeeded())
     }
 
-    /// Writes a key; false where there is one of that name, and then that one stays.
-    pub async fn create(&mut self, key: &str, value: &str) -> Result<bool, StoreError> {
-        let absent = Compare::create_revision(key, CompareOp::Equal, 0);
-        let txn = Txn::new().when([absent]).and_then([TxnOp::put(key, value, None)]);
-        let answer = timeout(self.timeouts.request, self.client.txn(txn)).await;
-        Ok(done(&format!("write {key}"), answer)?.succeeded())
+    /// Writes a key that goes by itself after so many seconds.
+    pub async fn put_for(&mut self, key: &str, value: &str, seconds: i64) -> Result<(), StoreError> {
+        let what = format!("write {key}");
+        let lease = timeout(self.timeouts.request, self.client.lease_grant(seconds, None)).await;
+        let options = PutOptions::new().with_lease(done(&what, lease)?.id());
+        let answer = timeout(self.timeouts.request, self.client.put(key, value, Some(options))).await;
+        done(&what, answer).map(drop)
     }
 }
 

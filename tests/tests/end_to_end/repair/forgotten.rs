@@ -43,9 +43,15 @@ fn a_cluster_without_data_anywhere_is_forgotten_and_begins_anew() {
         let plan = done(first, &["scripts/clear-etcd-patroni-members", "--forget-cluster", "--dry-run"]).await;
         assert!(plan.contains("/service/pg-cluster/initialize"), "{plan}");
         assert_eq!(key(first, "initialize").await, old, "a dry run deletes nothing");
-        killed(first, "scripts/clear-etcd-patroni-members --forget-cluster --yes", &[30, 45]).await;
+        // each node looks at its own disk; the last one deletes
+        let text = refused(first, &forget).await;
+        assert!(text.contains("run the same on node 2, 3"), "{text}");
+        let text = refused(&machines[1], &forget).await;
+        assert!(text.contains("run the same on node 3"), "{text}");
+        assert_eq!(key(first, "initialize").await, old, "not before everybody has said so");
+        killed(&machines[2], "scripts/clear-etcd-patroni-members --forget-cluster --yes", &[150, 300]).await;
         if key(first, "initialize").await == old {
-            done(first, &forget).await;
+            done(&machines[2], &forget).await;
         }
         serving(lab).await;
         assert_ne!(key(first, "initialize").await, old, "a new cluster");

@@ -1,6 +1,6 @@
 //! Every refusal, and a model of the disk on which the reset dies between any two steps.
 
-use pgstack_etcd::{Mark, Member, Peer, View};
+use pgstack_etcd::{Mark, Member, Peer};
 use pgstack_testing::example_node;
 use proptest::prelude::*;
 
@@ -287,6 +287,15 @@ proptest! {
         }
         let refused = matches!(plan(&desired(5), &seen, without_data), Err(ResetRefusal::QuorumExists { .. }));
         prop_assert!(refused);
+    }
+
+    #[test]
+    fn what_a_killed_reset_left_goes_as_soon_as_others_have_joined(size in 2u8..6, in_place: bool) {
+        let ids: Vec<u8> = (1..=size).collect();
+        let mut seen = answers(alone(5), 1, serving(1, OLD, &ids, true));
+        seen = answers(seen, 2, serving(2, OLD, &ids, true));
+        (seen.in_place, seen.copy) = (in_place, Copy::Finished);
+        prop_assert_eq!(plan(&desired(5), &seen, false), Ok(vec![Step::Finish]));
     }
 
     #[test]
