@@ -4,10 +4,19 @@
 const TROUBLES: [(&str, &str); 20] = [
     ("system ID mismatch", "the data here belongs to another cluster"),
     ("system ID is invalid", "the data here is damaged or incomplete"),
-    ("wrong ownership", "the data here belongs to another user than the container's (999)"),
+    (
+        "wrong ownership",
+        "the data here belongs to another user than the container's (`chown -R 999:999 data/pg`, then `deploy`, may be enough)",
+    ),
     ("invalid permissions", "the data here is open to others, which PostgreSQL refuses"),
-    ("data directory is not accessible", "the container's user (999) cannot read the data here"),
-    ("Permission denied: '/home/postgres/pgdata", "the container's user (999) cannot read the data here"),
+    (
+        "data directory is not accessible",
+        "the container's user cannot read the data here (`chown -R 999:999 data/pg`, then `deploy`, may be enough)",
+    ),
+    (
+        "Permission denied: '/home/postgres/pgdata",
+        "the container's user cannot read the data here (`chown -R 999:999 data/pg`, then `deploy`, may be enough)",
+    ),
     ("postmaster.opts", "the data here is not where Patroni looks for it, as in an older layout"),
     ("requested WAL segment", "this replica was away for so long that the leader has dropped the WAL that it needs"),
     ("diverged", "the data here has gone another way than the leader's"),
