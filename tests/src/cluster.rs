@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pgstack_cluster_view::Observer;
 use pgstack_diagnostics::{Answer, Console};
-use pgstack_lab::{DeployOrder, Lab, Machine, Up};
+use pgstack_lab::{DeployOrder, Lab, Machine, STACK, Up};
 use tokio::runtime::Runtime;
 
 use crate::docker_or_skip;
@@ -55,6 +55,7 @@ static MADE: Mutex<bool> = Mutex::new(false);
 /// When the cluster cannot be made, or the test fails.
 pub fn with_cluster(name: &str, nodes: u8, test: impl AsyncFnOnce(&Lab)) {
     with_machines(name, nodes, async |lab| {
+        put_settings_back(lab).await;
         serving(lab).await;
         test(lab).await;
     });
@@ -74,11 +75,26 @@ pub fn with_machines(name: &str, nodes: u8, test: impl AsyncFnOnce(&Lab)) {
         let lab = Lab::open(&format!("{}{name}", prefix())).await.expect("a lab");
         if !*made {
             lab.down().await.expect("what an earlier run left is removed");
-            lab.prepare(&up(nodes), &Telling).await.expect("machines");
+            for machine in lab.prepare(&up(nodes), &Telling).await.expect("machines") {
+                machine.sh(&format!("cp -a {STACK}/.env {PRISTINE}")).await.expect("a copy of the settings");
+            }
             *made = true;
         }
         test(&lab).await;
     });
+}
+
+/// Where each machine keeps its first settings.
+const PRISTINE: &str = "/root/.env.first";
+
+/// What a test has changed in `.env`, and left so because it failed, is none of the next one's business.
+async fn put_settings_back(lab: &Lab) {
+    for machine in lab.machines().await.expect("machines") {
+        if !machine.is_running() {
+            machine.power_on().await.expect("switched on");
+        }
+        machine.sh(&format!("cp -a {PRISTINE} {STACK}/.env")).await.expect("put back");
+    }
 }
 
 /// Keeps two runs on one engine apart, such as those of two checkouts.
