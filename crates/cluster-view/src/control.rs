@@ -69,6 +69,13 @@ impl Control {
         self.send(Method::PATCH, "config", patch, Duration::from_secs(10)).await.map(drop)
     }
 
+    /// Makes a Patroni that leads look at once for what has changed, instead of after up to loop_wait. Best
+    /// effort, and nothing changes: the patch takes a key out that is not there.
+    pub async fn wake_up(&self) {
+        let nothing = json!({ "patroni_stack_wake_up": null });
+        drop(self.send(Method::PATCH, "config", &nothing, crate::TIMEOUT).await);
+    }
+
     /// Restarts this node's PostgreSQL if a changed setting waits for it and it is what it was taken
     /// for, `primary` or `replica`; ends when it is up again.
     pub async fn restart_if_pending(&self, role: &str) -> Result<(), ControlError> {

@@ -1,6 +1,7 @@
 //! Waiting until this node serves, and saying how to connect.
 
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use pgstack_cluster_view::{Instance, View};
@@ -16,6 +17,9 @@ use crate::{DeployError, patroni_keys};
 
 /// How many lines of a failing service's log are read for their meaning; the last few are shown.
 const LOG_LINES: usize = 60;
+
+/// A leader that was woken up is given that long before the next time.
+const BETWEEN_WAKE_UPS: Duration = Duration::from_secs(2);
 
 /// Where the cluster stands at the end of a deploy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +75,18 @@ async fn streaming(site: &Site<'_>) -> Vec<String> {
 async fn postgres(site: &Site<'_>) -> Result<String, DeployError> {
     let me = site.env.local.me();
     site.console.begin("PostgreSQL");
+    let mut woken: Option<Instant> = None;
     loop {
         let (view, instance) = tokio::join!(site.observer.patroni_view(me), site.observer.instance(me));
+        if let (Some(view), Some(instance)) = (&view, &instance)
+            && instance.state == "running"
+            && !instance.streams()
+            && woken.is_none_or(|last| last.elapsed() > BETWEEN_WAKE_UPS)
+        {
+            // it streams through a slot, which the leader's Patroni makes in its next round only
+            wake_the_leader(site, view).await;
+            woken = Some(Instant::now());
+        }
         let detail = match (view, instance) {
             (Some(view), Some(instance)) => match standing(&view, &instance, me) {
                 Ok(leader) => {
@@ -95,6 +109,13 @@ async fn postgres(site: &Site<'_>) -> Result<String, DeployError> {
             }
             return Err(not_ready(site, "PostgreSQL", detail, Service::Patroni).await);
         }
+    }
+}
+
+async fn wake_the_leader(site: &Site<'_>, view: &View) {
+    let leads = |node: &Node| view.leader().is_some_and(|leader| leader.name == node.patroni_name());
+    if let Some(leader) = site.env.local.peers().find(leads) {
+        site.observer.control(leader, &site.env.restapi_password).wake_up().await;
     }
 }
 
