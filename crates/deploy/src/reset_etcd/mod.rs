@@ -17,6 +17,7 @@ use pgstack_etcd::{Answer, DataDir, Mark, Start};
 use pgstack_topology::{Node, NodeId};
 use pgstack_workdir::{DataState, StackDir};
 
+use crate::deploy::ready::not_ready;
 use crate::deploy::{membership, preflight, services};
 use crate::files::{ETCD_DATA, only_ours};
 use crate::site::Site;
@@ -155,7 +156,7 @@ async fn start(site: &Site<'_>) -> Result<(), DeployError> {
         }
         site.console.progress("waiting until it serves");
         if !site.pause().await {
-            return Err(not_ready(site, "etcd on this node", "it does not serve", Service::Etcd).await);
+            return Err(not_ready(site, "etcd on this node", "it does not serve".to_owned(), Service::Etcd).await);
         }
     }
     Ok(())
@@ -191,15 +192,15 @@ async fn patroni(site: &Site<'_>) -> Result<(), DeployError> {
         }
         site.console.progress("waiting until it sees etcd again");
         if !site.pause().await {
-            return Err(not_ready(site, "Patroni on this node", "it does not see etcd yet", Service::Patroni).await);
+            return Err(not_ready(
+                site,
+                "Patroni on this node",
+                "it does not see etcd yet".to_owned(),
+                Service::Patroni,
+            )
+            .await);
         }
     }
-}
-
-async fn not_ready(site: &Site<'_>, what: &'static str, detail: &str, service: Service) -> DeployError {
-    let log = site.engine.last_log_lines(service.name(), 8).await.ok().filter(|lines| !lines.is_empty());
-    let log = log.map(|lines| (service, lines));
-    DeployError::NotReady { what, detail: detail.to_owned(), seconds: site.timeout_seconds(), log }
 }
 
 async fn observe(site: &Site<'_>) -> Result<Seen, DeployError> {
