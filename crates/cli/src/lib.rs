@@ -4,18 +4,20 @@
 
 mod args;
 mod generate;
+mod screen;
 mod terminal;
 
 use std::process::ExitCode;
 
 pub use args::{
-    BootstrapArgs, CleanArgs, ClearMembersArgs, DeployArgs, FixAddressArgs, Intent, PrintArgs, RecloneArgs,
-    RemoveNodeArgs, ResetEtcdArgs, StackArgs,
+    AgentArgs, BootstrapArgs, CleanArgs, ClearMembersArgs, DeployArgs, DoctorArgs, FixAddressArgs, Intent, PrintArgs,
+    RecloneArgs, RemoveNodeArgs, ResetEtcdArgs, StackArgs, StatusArgs,
 };
 pub use clap::Parser;
 pub use generate::{Context, generate, show_changes, show_written};
 pub use pgstack_diagnostics::Ended;
 use pgstack_diagnostics::{Console, Hint, exit, report};
+pub use screen::{Screen, screen};
 pub use terminal::Terminal;
 
 /// Runs a command: shows its error once, on stderr, and turns the end into an exit code.

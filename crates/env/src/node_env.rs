@@ -22,6 +22,8 @@ pub struct NodeEnv {
     pub restapi_password: Secret,
     /// Guards HAProxy's statistics page; user `admin`.
     pub stats_password: Secret,
+    /// What the agents of all nodes ask each other for, and the page where others than this machine may see it.
+    pub agent_token: Secret,
     /// What lives in the DCS, as far as `.env` names it.
     pub dcs: DcsSettings,
     /// One image per service.

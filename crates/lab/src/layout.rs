@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use crate::LabError;
 
 /// Each binary and the folder of the stack directory that it belongs in.
-pub const BINARIES: [(&str, &str); 14] = [
+pub const BINARIES: [(&str, &str); 17] = [
     ("deploy", ""),
     ("clean", ""),
+    ("status", ""),
+    ("doctor", ""),
+    ("agent", "scripts"),
     ("bootstrap", "scripts"),
     ("gen-patroni", "scripts"),
     ("gen-haproxy", "scripts"),

@@ -39,6 +39,7 @@ pub fn example_node(id: u8, size: u8) -> NodeEnv {
         pooler_password: Secret::new("pooler-secret-3"),
         restapi_password: Secret::new("rest-secret-4"),
         stats_password: Secret::new("stats-secret-5"),
+        agent_token: Secret::new("agent-secret-6"),
         dcs: DcsSettings::default(),
         images: Images {
             etcd: "patroni-stack/etcd:3.5.16".parse().expect("an image"),

@@ -31,4 +31,6 @@ pub mod port {
     pub const HAPROXY_STATS: u16 = 8404;
     /// PgBouncer.
     pub const POOLER: u16 = 6432;
+    /// The agent: what only its own machine knows.
+    pub const AGENT: u16 = 8405;
 }

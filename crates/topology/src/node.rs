@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{NodeIp, Vip, port};
 
 /// The fewest nodes a cluster has.
@@ -11,8 +13,23 @@ pub const MIN_NODES: usize = 3;
 pub const MAX_NODES: usize = 6;
 
 /// The number of a node, 1 to 6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
 pub struct NodeId(u8);
+
+impl TryFrom<u8> for NodeId {
+    type Error = NodeIdError;
+
+    fn try_from(id: u8) -> Result<Self, Self::Error> {
+        Self::new(id)
+    }
+}
+
+impl From<NodeId> for u8 {
+    fn from(id: NodeId) -> Self {
+        id.0
+    }
+}
 
 /// Not a node number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

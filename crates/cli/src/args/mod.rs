@@ -1,11 +1,13 @@
 //! Arguments that every command takes.
 
+mod look;
 mod node;
 mod repair;
 
 use std::env;
 use std::path::PathBuf;
 
+pub use look::{AgentArgs, DoctorArgs, StatusArgs};
 pub use node::{BootstrapArgs, CleanArgs, DeployArgs};
 use pgstack_workdir::{StackDir, WorkdirError, locate};
 pub use repair::{ClearMembersArgs, FixAddressArgs, Intent, RecloneArgs, RemoveNodeArgs, ResetEtcdArgs};

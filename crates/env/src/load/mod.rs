@@ -80,6 +80,7 @@ fn from_file(file: &DotEnv, process: Process<'_>, problems: Vec<Problem>) -> Res
                 pooler_password: passwords.pooler,
                 restapi_password: passwords.restapi,
                 stats_password: passwords.stats,
+                agent_token: passwords.agent,
                 dcs,
                 images,
                 etcd_state,

@@ -52,6 +52,7 @@ pub(super) struct Passwords {
     pub(super) pooler: Secret,
     pub(super) restapi: Secret,
     pub(super) stats: Secret,
+    pub(super) agent: Secret,
 }
 
 /// `None` where a problem was reported.
@@ -77,6 +78,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Passwords> {
         pooler: pooler.ok()?.or(older.ok()?).unwrap_or_else(|| superuser.clone()),
         restapi: restapi.ok()?.unwrap_or_else(|| derive(&superuser, "patroni-restapi")),
         stats: stats.ok()?.unwrap_or_else(|| derive(&superuser, "haproxy-stats")),
+        agent: derive(&superuser, "agent"),
         superuser,
         replication,
     })

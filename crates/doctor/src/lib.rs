@@ -1,0 +1,27 @@
+//! Sees the whole cluster from one node: gathers a snapshot, shows it, serves it, and mends what may be mended.
+
+mod agent;
+mod error;
+mod examine;
+mod fix;
+mod gather;
+mod local;
+mod preflight;
+mod serve;
+mod status;
+
+pub use agent::agent;
+pub use error::DoctorError;
+pub use examine::{Doctor, doctor};
+pub use gather::gather;
+pub use status::{Status, status};
+
+/// Runs one of the functions above to its end.
+pub fn block_on<T>(work: impl Future<Output = Result<T, DoctorError>>) -> Result<T, DoctorError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(DoctorError::Runtime)?
+        .block_on(work)
+}
