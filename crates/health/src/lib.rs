@@ -6,7 +6,7 @@ mod finding;
 mod rules;
 mod snapshot;
 
-pub use fact::Fact;
+pub use fact::{Fact, NO_ANSWER, NO_TOKEN, REFUSED, TOKEN_REFUSED};
 pub use finding::{Finding, Mend, Risk, Severity};
 pub use rules::examine;
 pub use snapshot::{
