@@ -3,6 +3,7 @@
 
 mod fact;
 mod finding;
+mod metrics;
 mod page;
 mod report;
 mod rules;
@@ -12,6 +13,7 @@ mod view;
 
 pub use fact::Fact;
 pub use finding::{Finding, Mend, Risk, Severity};
+pub use metrics::{METRICS, metrics};
 pub use page::{page, parts};
 pub use report::Report;
 pub use rules::examine;

@@ -113,14 +113,15 @@ impl Picture {
 /// How far an arrow leaves the straight line.
 fn bulge(distance: usize, is_wide: bool) -> i32 {
     let distance = i32::try_from(distance).unwrap_or(0);
-    if is_wide { 24 + 24 * distance } else { 14 + 14 * distance }
+    if is_wide { 24 + 24 * distance } else { 34 + 18 * distance }
 }
 
 fn arrow(snapshot: &Snapshot, row: &Row, from: (usize, (i32, i32)), to: (usize, (i32, i32)), is_wide: bool) -> Arrow {
     let distance = from.0.abs_diff(to.0);
     let bulge = bulge(distance, is_wide);
-    // the farther the replica, the farther outside its arrow begins
-    let aside = 9 * i32::try_from(distance).unwrap_or(0) * if to.0 < from.0 { -1 } else { 1 };
+    // the nearer the replica, the nearer to it its arrow begins: so no two cross
+    let nearness = 9 * (6 - i32::try_from(distance).unwrap_or(0));
+    let aside = if to.0 < from.0 { -nearness } else { nearness };
     let ((fx, fy), (tx, ty)) = (from.1, to.1);
     let (path, at) = if is_wide {
         let (start, end, top) = (fx + BOX.0 / 2 + aside, tx + BOX.0 / 2, fy);
