@@ -100,6 +100,8 @@ pub struct Images {
     pub pgbouncer: ImageRef,
     /// `KEEPALIVED_IMAGE`.
     pub keepalived: ImageRef,
+    /// `AGENT_IMAGE`.
+    pub agent: ImageRef,
 }
 
 /// How an etcd member starts that has no data yet.
