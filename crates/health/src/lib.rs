@@ -1,13 +1,16 @@
 //! What is known about a cluster at one moment, what is wrong with it, and how both are shown. Pure:
 //! `pgstack-doctor` asks the questions and hands the answers over.
 
+pub mod code;
 mod fact;
 mod finding;
+mod report;
 mod rules;
 mod snapshot;
 
 pub use fact::Fact;
 pub use finding::{Finding, Mend, Risk, Severity};
+pub use report::{report, unknown};
 pub use rules::examine;
 pub use snapshot::{
     Container, DbServer, Dcs, DcsMember, Disk, Etcd, EtcdAlarm, EtcdMember, FileState, Haproxy, Local, Node, OddFile,
