@@ -11,7 +11,7 @@ const LOOP: u64 = 3;
 
 pub(super) fn examine(scene: &Scene<'_>) -> Vec<Trouble> {
     scene
-        .locals()
+        .engines()
         .flat_map(|(node, local)| {
             let mut troubles: Vec<Trouble> = down(node, local).into_iter().collect();
             troubles.extend(memory(node, local));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pgstack_topology::NodeId;
 
-use super::scene::{Scene, Silence, container, is_young, silence};
+use super::scene::{Scene, container, engine, is_young, runs_well};
 use super::trouble::{Trouble, nodes};
 use crate::{Etcd, Node, Risk, Severity, code};
 
@@ -40,7 +40,7 @@ fn lost(node: &Node) -> Option<String> {
         let words = if etcd.serves { "a read that takes a quorum fails" } else { "it waits for the others" };
         return (!etcd.has_quorum).then(|| format!("etcd on node {id}: {words}"));
     }
-    let status = node.local.known().map(|local| local.containers.get("etcd").map(|found| found.status.as_str()));
+    let status = engine(node).map(|local| local.containers.get("etcd").map(|found| found.status.as_str()));
     status
         .filter(|status| *status != Some("running"))
         .map(|status| format!("Docker on node {id}: container etcd: {}", status.unwrap_or("there is none")))
@@ -90,9 +90,11 @@ fn member_down(node: &Node) -> Option<Trouble> {
     let seen = match node.etcd.known() {
         _ if !runs || is_young(node, "etcd") => return None,
         Some(etcd) if etcd.serves && etcd.has_quorum => return None,
+        // it is well for its own machine: PGS-004
+        Some(etcd) if !etcd.serves && runs_well(node, "etcd") => return None,
         Some(etcd) if etcd.serves => format!("etcd on node {id}: a read that takes a quorum fails"),
         Some(_) => format!("etcd on node {id}: it runs, but serves no clients"),
-        None if unhealthy && silence(&node.etcd) == Some(Silence::Network) => {
+        None if unhealthy => {
             format!("etcd on node {id}: {}", node.etcd.why().unwrap_or("no answer"))
         }
         None => return None,

@@ -10,11 +10,11 @@ pub(super) fn examine(scene: &Scene<'_>) -> Vec<Trouble> {
     let mut troubles = Vec::new();
     for (node, local) in scene.locals() {
         troubles.extend(odd(node, local));
-        troubles.extend(invalid(node, local));
         troubles.extend(readable(node, local));
         troubles.extend(weak(node, local));
         troubles.extend(address(node, local));
     }
+    troubles.extend(scene.living().filter_map(invalid));
     troubles.extend(agreement::examine(scene));
     troubles
 }
@@ -58,13 +58,16 @@ fn odd(node: &Node, local: &Local) -> Option<Trouble> {
     )
 }
 
-fn invalid(node: &Node, local: &Local) -> Option<Trouble> {
+fn invalid(node: &Node) -> Option<Trouble> {
     let id = node.id;
-    let why = local.settings.why().filter(|why| *why != "not asked")?;
-    // an agent that had no time to look says nothing about the file
-    if silence(&local.settings) == Some(Silence::Network) {
-        return None;
-    }
+    let why = match node.local.known() {
+        // an agent that had no time to look says nothing about the file
+        Some(local) => {
+            let asked = !matches!(silence(&local.settings)?, Silence::Network);
+            local.settings.why().filter(|why| asked && !matches!(*why, "not asked" | "not read yet"))?
+        }
+        None => node.local.why().filter(|_| silence(&node.local) == Some(Silence::NoSettings))?,
+    };
     Some(
         Trouble::of(code::ENV_INVALID, Severity::Warning, id, format!("the .env of node {id} is missing or invalid"))
             .seen(format!("agent on node {id}: {why}"))

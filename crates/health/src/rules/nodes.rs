@@ -36,51 +36,65 @@ fn silent(node: &Node) -> Trouble {
 
 fn agent(node: &Node) -> Option<Trouble> {
     let id = node.id;
-    let why = node.local.why()?;
-    let start = "docker compose up -d --no-deps agent";
+    let why = match node.local.known() {
+        // a node whose own agent is silent looks at itself: the others cannot
+        Some(local) if local.engine.is_empty() => "its Docker engine does not answer".to_owned(),
+        Some(local) => {
+            let agent = local.containers.get("agent").map_or("there is no container", |agent| agent.status.as_str());
+            (agent != "running" && agent != "restarting").then(|| format!("its container: {agent}"))?
+        }
+        None => node.local.why()?.to_owned(),
+    };
     if silence(&node.local) == Some(Silence::Password) {
-        let what = format!("the agent of node {id} does not accept the password of the other nodes");
-        return Some(
-            Trouble::of(code::AGENT_REFUSES, Severity::Warning, id, what)
-                .seen(format!("agent on node {id}: {why}"))
-                .because("POSTGRES_SUPERUSER_PASSWORD in its .env is another one than in the others'")
-                .by_hand(
-                    id,
-                    "compare .env with the other nodes': POSTGRES_SUPERUSER_PASSWORD must be the same everywhere",
-                )
-                .safe(id, "./deploy", "after .env is right; it may wait until all nodes have the same"),
-        );
+        return Some(refused(node, &why));
     }
-    let all_silent = node.etcd.known().is_none()
+    // PGS-081 tells
+    if silence(&node.local) == Some(Silence::NoSettings) {
+        return None;
+    }
+    let silent = node.etcd.known().is_none()
         && node.patroni.known().is_none()
         && node.postgres.known().is_none()
         && node.haproxy.known().is_none()
         && node.pgbouncer.known().is_none();
-    let trouble = if all_silent {
-        let what = format!("the machine of node {id} answers, but nothing of the stack does");
-        Trouble::of(code::AGENT_SILENT, Severity::Warning, id, what)
-            .seen(format!("agent on node {id}: {why}"))
-            .seen(format!("etcd, Patroni, PostgreSQL, HAProxy and PgBouncer on node {id}: no answer"))
-            .because(
-                "Docker does not run there, the stack was never started or was stopped, or a firewall is in the way",
-            )
-            .mend(id, Risk::Manual, "systemctl start docker", "unless it runs: `docker ps` tells")
-            .safe(id, "./deploy", "brings everything up that is missing")
+    let (what, cause) = if silent {
+        let cause = "Docker does not run there, the stack was stopped or never started, or a firewall is in the way";
+        (format!("the machine of node {id} answers, but nothing of the stack does"), cause)
     } else {
-        let what = format!("the agent of node {id} does not answer, so what only its machine knows is unknown");
-        Trouble::of(code::AGENT_SILENT, Severity::Warning, id, what)
-            .seen(format!("agent on node {id}: {why}"))
-            .because("its container does not run, or a firewall keeps port 8405 shut")
-            .safe(id, start, "harms nothing where it runs already")
-            .by_hand(id, "where it runs: let the other nodes reach port 8405")
+        let cause = "its container does not run, or a firewall keeps port 8405 shut";
+        (format!("the agent of node {id} does not answer, so what only its machine knows is unknown"), cause)
     };
-    Some(trouble.service("agent"))
+    let mut trouble = Trouble::of(code::AGENT_SILENT, Severity::Warning, id, what)
+        .service("agent")
+        .seen(format!("agent on node {id}: {why}"))
+        .because(cause);
+    if silent {
+        trouble = trouble
+            .seen(format!("etcd, Patroni, PostgreSQL, HAProxy and PgBouncer on node {id}: no answer"))
+            .mend(id, Risk::Manual, "systemctl start docker", "unless it runs: `docker ps` tells");
+    } else {
+        trouble = trouble
+            .safe(id, "docker compose up -d --no-deps agent", "harms nothing where it runs already")
+            .by_hand(id, "where it runs: let the other nodes reach port 8405");
+    }
+    Some(trouble.safe(id, "./deploy", "brings everything up that is missing"))
+}
+
+fn refused(node: &Node, why: &str) -> Trouble {
+    let id = node.id;
+    let what = format!("the agent of node {id} does not accept the password of the other nodes");
+    Trouble::of(code::AGENT_REFUSES, Severity::Warning, id, what)
+        .service("agent")
+        .seen(format!("agent on node {id}: {why}"))
+        .because("POSTGRES_SUPERUSER_PASSWORD in its .env is another one than in the others'")
+        .by_hand(id, "compare .env with the other nodes': POSTGRES_SUPERUSER_PASSWORD must be the same everywhere")
+        .safe(id, "./deploy", "when .env is right; where the new password is the right one, on all nodes at once")
 }
 
 /// The container runs and complains of nothing, yet nothing answers at its port.
 fn ports(node: &Node) -> Option<Trouble> {
     let asked = [
-        ("etcd", port::ETCD_CLIENT, silence(&node.etcd), node.etcd.why()),
+        ("etcd", port::ETCD_CLIENT, etcd_silence(node), Some(node.etcd.why().unwrap_or("no answer to clients"))),
         ("patroni", port::PATRONI_REST, silence(&node.patroni), node.patroni.why()),
         ("patroni", port::POSTGRES, silence(&node.postgres).filter(|_| postgres_runs(node)), node.postgres.why()),
         ("haproxy", port::HAPROXY_STATS, silence(&node.haproxy), node.haproxy.why()),
@@ -116,6 +130,14 @@ fn ports(node: &Node) -> Option<Trouble> {
                 "where a firewall was reloaded and took Docker's rules with it; restarts the containers there",
             )
     })
+}
+
+/// An etcd that answers its peers only, and yet is well for its own machine, is shut off from clients.
+fn etcd_silence(node: &Node) -> Option<Silence> {
+    match node.etcd.known() {
+        Some(etcd) => (!etcd.serves).then_some(Silence::Network),
+        None => silence(&node.etcd),
+    }
 }
 
 /// PostgreSQL's port can only be told to be shut where its Patroni says that PostgreSQL runs.

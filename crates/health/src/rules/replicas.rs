@@ -47,7 +47,12 @@ fn said(node: &Node) -> Option<&str> {
 
 fn by_log(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
     let said = said(node)?;
-    if node.patroni.known().is_some_and(|patroni| patroni.streams() || patroni.takes_writes()) {
+    let at_work = |patroni: &Patroni| {
+        patroni.streams() || patroni.takes_writes() || matches!(patroni.state.as_str(), "starting" | "creating replica")
+    };
+    // a log tells what was, too: who works, or has only just begun to, is left alone
+    let loops = container(node, "patroni").is_some_and(|it| it.status == "restarting" || it.restarts > 2);
+    if node.patroni.known().is_some_and(at_work) || scene.settling() || is_young(node, "patroni") && !loops {
         return None;
     }
     let code = LOG.iter().find(|(words, _)| said.contains(words)).map(|(_, code)| *code)?;

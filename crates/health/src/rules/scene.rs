@@ -34,6 +34,11 @@ impl<'a> Scene<'a> {
         self.living().filter_map(|node| Some((node, node.local.known()?)))
     }
 
+    /// Those whose Docker engine answers, too.
+    pub(super) fn engines(&self) -> impl Iterator<Item = (&'a Node, &'a Local)> + use<'a> {
+        self.living().filter_map(|node| Some((node, engine(node)?)))
+    }
+
     pub(super) fn etcds(&self) -> impl Iterator<Item = (&'a Node, &'a Etcd)> + use<'a> {
         self.living().filter_map(|node| Some((node, node.etcd.known()?)))
     }
@@ -126,7 +131,12 @@ pub(super) fn as_number(value: &Value) -> Option<u64> {
 }
 
 pub(super) fn container<'a>(node: &'a Node, service: &str) -> Option<&'a Container> {
-    node.local.known()?.containers.get(service)
+    engine(node)?.containers.get(service)
+}
+
+/// What a machine says of its containers, where its Docker engine answers.
+pub(super) fn engine(node: &Node) -> Option<&Local> {
+    node.local.known().filter(|local| !local.engine.is_empty())
 }
 
 /// Whether a service's container runs, without a complaint, and for some time.
@@ -151,6 +161,8 @@ pub(super) enum Silence {
     Network,
     /// The password was refused.
     Password,
+    /// The node's `.env` has been invalid ever since its agent started.
+    NoSettings,
     /// It was never asked, or the answer says something else.
     Other,
 }
@@ -159,9 +171,15 @@ pub(super) enum Silence {
 pub(super) fn silence<T>(fact: &Fact<T>) -> Option<Silence> {
     let why = fact.why()?.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| why.contains(word));
-    Some(if has(&["password", "token", "401", "403", "unauthorized"]) {
+    // an agent without a valid .env knows no token, and is asked in vain by everybody
+    Some(if has(&["has problems"]) {
+        Silence::NoSettings
+    } else if has(&["password", "token"]) {
         Silence::Password
-    } else if has(&["in time", "refused", "unreachable", "timed out", "no route", "no answer", "does not answer"]) {
+    } else if has(&["connected, but"]) {
+        // the kernel or Docker accepted, so nothing on the way is shut
+        Silence::Other
+    } else if has(&["no answer in time", "connection refused", "no route"]) {
         Silence::Network
     } else {
         Silence::Other

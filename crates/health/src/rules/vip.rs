@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use pgstack_topology::NodeId;
 
-use super::scene::{Scene, container};
+use super::scene::{Scene, container, engine};
 use super::trouble::{Trouble, nodes};
 use crate::{Node, Risk, Severity, code};
 
@@ -100,8 +100,7 @@ fn dead(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
     let down: Vec<&str> = ["haproxy", "pgbouncer"]
         .into_iter()
         .filter(|service| {
-            let known = node.local.known().is_some();
-            known && container(node, service).is_none_or(|container| container.status != "running")
+            engine(node).is_some() && container(node, service).is_none_or(|container| container.status != "running")
         })
         .collect();
     if down.is_empty() {
@@ -142,8 +141,10 @@ fn foreign(scene: &Scene<'_>) -> Option<Trouble> {
         .map(|(hearer, from)| format!("node {hearer} hears {from} announce itself as the owner of {vip}"))
         .collect();
     let why = scene.snapshot.vip_answers.why().unwrap_or_default();
-    let answered = ["none of ours", "foreign", "another machine", "something else", "somebody else"];
-    if answered.iter().any(|words| why.contains(words)) {
+    // a refusal comes from a machine that has the address, and none of ours does
+    let ours = scene.snapshot.vip_holders().next().is_some()
+        || scene.snapshot.nodes.iter().any(|node| node.local.known().is_none());
+    if why.contains("something else") || why.contains("connection refused") && !ours {
         lines.push(format!("{vip}: {why}"));
     }
     (!lines.is_empty()).then(|| {
@@ -164,7 +165,7 @@ fn without(scene: &Scene<'_>) -> Vec<Trouble> {
         return Vec::new();
     }
     let (with, without): (Vec<_>, Vec<_>) =
-        scene.locals().partition(|(_, local)| local.containers.contains_key("keepalived"));
+        scene.engines().partition(|(_, local)| local.containers.contains_key("keepalived"));
     let with: Vec<NodeId> = with.into_iter().map(|(node, _)| node.id).collect();
     let have = if with.is_empty() { "no node".to_owned() } else { nodes(&with) };
     without
