@@ -22,3 +22,4 @@ pub use snapshot::{
     Container, DbServer, Dcs, DcsMember, Disk, Etcd, EtcdAlarm, EtcdMember, FileState, Haproxy, Local, Node, OddFile,
     Patroni, Pgbouncer, Pool, Postgres, SCHEMA, Settings, Slot, Snapshot, Standby,
 };
+pub use view::moment;
