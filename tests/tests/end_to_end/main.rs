@@ -4,6 +4,7 @@
 mod faults;
 mod operator;
 mod orders;
+mod page;
 mod reclone;
 mod removal;
 mod repair;
