@@ -59,15 +59,21 @@ pub(super) async fn look(asker: &Asker<'_>, node: pgstack_topology::Node) -> See
         ask_haproxy(asker, address),
         pgbouncer::ask(address, login, asker.deadline),
     );
-    let came_back = [
-        etcd.as_ref().err().is_none_or(Silence::came_back),
-        patroni.as_ref().err().is_none_or(Silence::came_back),
-        postgres.as_ref().err().is_none_or(Silence::came_back),
-        haproxy.as_ref().err().is_none_or(Silence::came_back),
-        pgbouncer.as_ref().err().is_none_or(Silence::came_back),
-        there,
-        local.known().is_some(),
+    let silences = [
+        etcd.as_ref().err(),
+        patroni.as_ref().err(),
+        postgres.as_ref().err(),
+        haproxy.as_ref().err(),
+        pgbouncer.as_ref().err(),
     ];
+    let reachable = there || local.known().is_some() || silences.iter().any(|one| one.is_none_or(Silence::came_back));
+    // of a machine that is off the kernel says so to some, and to others nothing in time
+    let no_route = silences.contains(&Some(&Silence::NoRoute));
+    let why = (!reachable).then_some(if no_route { Silence::NoRoute } else { Silence::Late });
+    let (local, agent_clock) = match &why {
+        Some(why) => (fact(Err(why.clone())), fact(Err(why.clone()))),
+        None => (local, agent_clock),
+    };
     let clock_offset_ms = match (is_me(asker.env, node.id()), agent_clock, &postgres, date) {
         (true, ..) => Fact::Known(0),
         (false, Fact::Known(offset), ..) => Fact::Known(offset),
@@ -76,21 +82,26 @@ pub(super) async fn look(asker: &Asker<'_>, node: pgstack_topology::Node) -> See
         (false, unknown, Err(_), None) => unknown,
     };
     let (etcd, keys) = match etcd {
-        Ok((etcd, keys)) => (Fact::Known(etcd), keys),
-        Err(silence) => (fact(Err(silence)), None),
+        Ok((etcd, keys)) => (Ok(etcd), keys),
+        Err(silence) => (Err(silence), None),
     };
     let node = Node {
-        reachable: came_back.contains(&true),
+        reachable,
         local,
         clock_offset_ms,
-        etcd,
-        patroni: fact(patroni),
-        postgres: fact(postgres.map(|(postgres, _)| postgres)),
-        haproxy: fact(haproxy),
-        pgbouncer: fact(pgbouncer),
+        etcd: settled(etcd, why.as_ref()),
+        patroni: settled(patroni, why.as_ref()),
+        postgres: settled(postgres.map(|(postgres, _)| postgres), why.as_ref()),
+        haproxy: settled(haproxy, why.as_ref()),
+        pgbouncer: settled(pgbouncer, why.as_ref()),
         ..unknown(node.id(), address)
     };
     Seen { node, keys, view }
+}
+
+/// One reason for everything where nothing came back.
+fn settled<T>(answer: Result<T, Silence>, why: Option<&Silence>) -> Fact<T> {
+    fact(answer.map_err(|silence| why.cloned().unwrap_or(silence)))
 }
 
 /// Whether the machine accepts or refuses a connection, wherever it is knocked.
