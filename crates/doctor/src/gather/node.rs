@@ -74,12 +74,12 @@ pub(super) async fn look(asker: &Asker<'_>, node: pgstack_topology::Node) -> See
         Some(why) => (fact(Err(why.clone())), fact(Err(why.clone()))),
         None => (local, agent_clock),
     };
-    let clock_offset_ms = match (is_me(asker.env, node.id()), agent_clock, &postgres, date) {
-        (true, ..) => Fact::Known(0),
-        (false, Fact::Known(offset), ..) => Fact::Known(offset),
-        (false, _, Ok((_, offset)), _) => Fact::Known(*offset),
-        (false, _, Err(_), Some(offset)) => Fact::Known(offset),
-        (false, unknown, Err(_), None) => unknown,
+    let told = agent_clock.known().copied();
+    let by_sql = postgres.as_ref().ok().map(|(_, offset)| *offset);
+    let clock_offset_ms = match told.or(by_sql).or(date) {
+        _ if is_me(asker.env, node.id()) => Fact::Known(0),
+        Some(offset) => Fact::Known(offset),
+        None => agent_clock,
     };
     let (etcd, keys) = match etcd {
         Ok((etcd, keys)) => (Ok(etcd), keys),
@@ -119,11 +119,11 @@ async fn is_there(asker: &Asker<'_>, address: Ipv4Addr) -> bool {
 /// What its agent says and how far its clock is ahead. A node whose own agent is silent looks itself.
 async fn ask_agent(asker: &Asker<'_>, node: pgstack_topology::Node) -> (Fact<Local>, Fact<i64>) {
     let late = || (Fact::unknown(Silence::Late.to_string()), Fact::unknown(Silence::Late.to_string()));
-    let asked = agent::client::ask(node.ip().addr(), &asker.env.agent_token);
+    let answer = agent::client::ask(node.ip().addr(), &asker.env.agent_token);
     if !is_me(asker.env, node.id()) {
-        return timeout_at(asker.deadline, asked).await.unwrap_or_else(|_| late());
+        return timeout_at(asker.deadline, answer).await.unwrap_or_else(|_| late());
     }
-    let told = timeout(OWN_AGENT, asked).await.unwrap_or_else(|_| late());
+    let told = timeout(OWN_AGENT, answer).await.unwrap_or_else(|_| late());
     if told.0.known().is_some() {
         return told;
     }
