@@ -11,7 +11,7 @@ mod screen;
 mod snapshot;
 mod view;
 
-pub use fact::Fact;
+pub use fact::{Fact, NO_ANSWER, NO_TOKEN, REFUSED, TOKEN_REFUSED};
 pub use finding::{Finding, Mend, Risk, Severity};
 pub use metrics::{METRICS, metrics};
 pub use page::{page, parts};
