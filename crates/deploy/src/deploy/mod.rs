@@ -20,7 +20,10 @@ use pgstack_workdir::StackDir;
 use crate::files::{PG_DATA, only_ours};
 use crate::site::Site;
 use crate::{DeployError, settings};
+pub use fingerprint::changed_since_loaded;
+pub use preflight::check_address;
 pub use ready::Summary;
+pub use trouble::data_trouble;
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
