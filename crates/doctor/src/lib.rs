@@ -9,6 +9,8 @@ mod local;
 mod preflight;
 mod serve;
 mod status;
+mod stop;
+mod watch;
 
 pub use agent::agent;
 pub use error::DoctorError;
