@@ -42,7 +42,7 @@ pub async fn agent(stack: &StackDir, console: &dyn Console) -> Result<Ended, Doc
             _ = interrupted.recv() => return stop(serving).await,
             _ = looks.tick() => {}
         }
-        if let Some(reason) = reasons.to_start_anew() {
+        if let Some(reason) = reasons.look() {
             console.note(reason);
             return stop(serving).await;
         }

@@ -169,7 +169,11 @@ impl Asking<'_> {
         if is_well && (service != Service::Patroni || self.postgres_runs().await) {
             return None;
         }
-        let mut log = self.engine.last_log_lines(service.name(), LOG_LINES).await.unwrap_or_default();
+        // what it said before somebody started it anew is over; where it restarts in a loop, the last run may have
+        // said nothing yet
+        let started = i32::try_from(milliseconds(&found.started_at) / 1000).unwrap_or_default();
+        let since = if found.restarts == 0 { started } else { 0 };
+        let mut log = self.engine.log_since(service.name(), LOG_LINES, since).await.unwrap_or_default();
         log.push(found.error.clone());
         trouble::meaning(service, &log)
     }
