@@ -3,6 +3,8 @@
 
 mod fact;
 mod finding;
+pub mod fix;
+pub mod preflight;
 mod rules;
 mod snapshot;
 
