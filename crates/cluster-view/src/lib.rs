@@ -6,7 +6,9 @@ mod control;
 mod etcd;
 mod kernel;
 mod patroni;
+mod ports;
 mod postgres;
+mod probe;
 mod proxy;
 mod vrrp;
 
@@ -16,7 +18,9 @@ pub use control::{Control, ControlError};
 pub use etcd::{EtcdMember, EtcdProcess};
 pub use kernel::{Interfaces, kernel_interfaces};
 pub use patroni::{Difference, Instance, Member, Role, View, Xlog};
+pub use ports::{Limits, Listener, Neighbour, limits, listeners, neighbours};
 pub use postgres::{Login, Postgres, PostgresError, Sizes};
+pub use probe::{Passage, VrrpProbe, tcp_passage};
 pub use proxy::Proxy;
 pub use vrrp::{Advert, AdvertListener};
 

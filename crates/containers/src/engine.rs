@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use crate::{ContainerState, ContainersError};
 
 /// The label in which Compose keeps the folder that it worked in.
-const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
+pub(crate) const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
 
 /// A connection to a Docker engine.
 #[derive(Debug, Clone)]

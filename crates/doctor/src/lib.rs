@@ -7,6 +7,7 @@ mod fix;
 mod gather;
 mod local;
 mod preflight;
+mod report;
 mod serve;
 mod status;
 

@@ -20,6 +20,7 @@ use pgstack_workdir::StackDir;
 use crate::files::{PG_DATA, only_ours};
 use crate::site::Site;
 use crate::{DeployError, settings};
+pub use preflight::this_machine;
 pub use ready::Summary;
 
 /// What the user asked for.
@@ -52,7 +53,7 @@ pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) ->
     let up = if options.vip { Up::WithVip } else { Up::WithoutVip };
     let mut site = Site::open(stack, env, up, options.timeout, console).await?;
     site.desired = site.desired.allow_wiping(options.wipe_etcd);
-    preflight::this_machine(&site)?;
+    preflight::this_machine(&site.env, site.up)?;
     let before = services::states(&site).await?;
     only_ours(stack, &before)?;
     stack.check_data_dirs()?;

@@ -2,6 +2,7 @@
 
 use pgstack_cluster_view::kernel_interfaces;
 use pgstack_containers::{ContainersError, Service, Up};
+use pgstack_env::NodeEnv;
 use pgstack_topology::ImageRef;
 
 use crate::DeployError;
@@ -24,11 +25,11 @@ pub(crate) async fn image(site: &Site<'_>, service: Service) -> Result<(), Deplo
     Ok(())
 }
 
-/// NODE_IP must be held by a real interface of this machine: ask the kernel, never guess from
-/// the prefix.
-pub(crate) fn this_machine(site: &Site<'_>) -> Result<(), DeployError> {
+/// NODE_IP must be held by a real interface of this machine, and with the VIP by
+/// KEEPALIVED_INTERFACE: ask the kernel, never guess from the prefix.
+pub fn this_machine(env: &NodeEnv, up: Up) -> Result<(), DeployError> {
     let Some(kernel) = kernel_interfaces() else { return Ok(()) };
-    let address = site.env.local.me().ip().addr();
+    let address = env.local.me().ip().addr();
     match kernel.holder_of(address) {
         None => return Err(DeployError::NotMyAddress { address, held: kernel.describe() }),
         Some(interface) if interface == "docker0" || interface.starts_with("br-") => {
@@ -40,13 +41,13 @@ pub(crate) fn this_machine(site: &Site<'_>) -> Result<(), DeployError> {
         }
         Some(_) => {}
     }
-    let wanted = site.env.vrrp.interface.to_string();
-    if site.up == Up::WithVip && !kernel.has_interface(&wanted) {
+    let wanted = env.vrrp.interface.to_string();
+    if up == Up::WithVip && !kernel.has_interface(&wanted) {
         return Err(DeployError::NoInterface { name: wanted, held: kernel.describe() });
     }
     // a second address of an interface may carry a label behind its name
     let holder = kernel.holder_of(address).and_then(|name| name.split(':').next()).unwrap_or_default();
-    if site.up == Up::WithVip && holder != wanted {
+    if up == Up::WithVip && holder != wanted {
         return Err(DeployError::OtherInterface { name: wanted, address, holder: holder.to_owned() });
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! The agent: answers the other nodes what only this machine knows, at port 8405, to whoever knows the token.
 
-mod client;
+pub(crate) mod client;
 
 use pgstack_diagnostics::{Console, Ended};
 use pgstack_workdir::StackDir;

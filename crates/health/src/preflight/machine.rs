@@ -150,8 +150,10 @@ pub enum Vrrp {
     Reaches,
     /// A firewall refuses.
     Rejected,
-    /// Nothing came back, though the node is there and nothing of the stack runs on it.
+    /// Nothing came back, though nothing of the stack runs there, and other ICMP does come back.
     Silent,
+    /// Nothing came back, and no other ICMP either: it may be that alone that is held back.
+    Unanswered,
 }
 
 /// Whether somebody keeps the clock right.

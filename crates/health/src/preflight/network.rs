@@ -148,8 +148,12 @@ fn vrrp(machine: &Machine) -> Check {
             let said = match peer.vrrp.known()? {
                 Vrrp::Reaches => return None,
                 Vrrp::Rejected => "a firewall refuses them (ICMP)",
-                Vrrp::Silent => "nothing comes back, though nothing there would swallow them",
+                Vrrp::Silent => "nothing comes back, though ICMP from there does",
+                Vrrp::Unanswered => "nothing comes back, nor does any ICMP from there",
             };
+            let is_sure = peer.vrrp.known() != Some(&Vrrp::Unanswered);
+            let (severity, verb) =
+                if is_sure { (Severity::Critical, "does not reach") } else { (Severity::Warning, "may not reach") };
             let from = machine.address().map_or_else(|| "the other nodes".to_owned(), |address| address.to_string());
             let cause = "a firewall lets TCP through but not IP protocol 112 (VRRP), or the network filters it (many \
                          clouds do)";
@@ -164,8 +168,8 @@ fn vrrp(machine: &Machine) -> Check {
                 ..finding(
                     machine,
                     "PGS-112",
-                    Severity::Critical,
-                    format!("VRRP does not reach node {node} ({address}): both would take the VIP"),
+                    severity,
+                    format!("VRRP {verb} node {node} ({address}): both would take the VIP"),
                     cause,
                 )
             })

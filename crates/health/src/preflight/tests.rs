@@ -141,6 +141,7 @@ fn a_machine_that_is_off_is_told_from_a_firewall() {
 fn vrrp_is_wrong_only_where_that_is_known() {
     assert_eq!(with_peer(|peer| peer.vrrp = Fact::Known(Vrrp::Silent)), ["PGS-112"]);
     assert_eq!(with_peer(|peer| peer.vrrp = Fact::Known(Vrrp::Rejected)), ["PGS-112"]);
+    assert_eq!(with_peer(|peer| peer.vrrp = Fact::Known(Vrrp::Unanswered)), ["PGS-112"]);
     assert_eq!(with_peer(|peer| peer.vrrp = Fact::unknown("keepalived runs there")), Vec::<&str>::new());
 }
 
