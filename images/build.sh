@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 
 # Folder and tag; the base comes first.
-IMAGES=(base:13 etcd:3.5.16 patroni:4.1.5 haproxy:3.0 pgbouncer:1.24 keepalived:2.3 machine:13)
+IMAGES=(base:13 etcd:3.5.16 patroni:4.1.5 haproxy:3.0 pgbouncer:1.24 keepalived:2.3 agent:1 machine:13)
 PREFIX=patroni-stack
 # Where the base image comes from where no registry can be reached.
 BOOTSTRAPPED=$PREFIX/debian:trixie

@@ -117,6 +117,7 @@ fn one_set_of_images_is_built_configured_and_documented() {
         ("HAPROXY_IMAGE", "haproxy", images.haproxy),
         ("PGBOUNCER_IMAGE", "pgbouncer", images.pgbouncer),
         ("KEEPALIVED_IMAGE", "keepalived", images.keepalived),
+        ("AGENT_IMAGE", "agent", images.agent),
     ] {
         assert_eq!(default.as_ref(), named(name), "crates/env (left) and images/build.sh (right) differ");
         let line = format!("# {key}={}", named(name));

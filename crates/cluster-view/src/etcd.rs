@@ -16,7 +16,7 @@ pub struct EtcdProcess {
 }
 
 /// A member on such a list.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EtcdMember {
     /// Its id.
@@ -27,6 +27,12 @@ pub struct EtcdMember {
     /// It has no vote.
     #[serde(default)]
     pub is_learner: bool,
+    /// Empty until it has started, unless it stood in a static list.
+    #[serde(default)]
+    pub name: String,
+    /// Where clients reach it; empty until it has started for the first time.
+    #[serde(rename = "clientURLs", default)]
+    pub client_urls: Vec<String>,
 }
 
 impl Observer {

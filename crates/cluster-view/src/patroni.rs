@@ -8,7 +8,7 @@ use pgstack_topology::{Node, port};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::Observer;
+use crate::{Answer, Observer, Silence};
 
 /// The cluster as one Patroni describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -72,6 +72,29 @@ pub struct Instance {
     /// Which settings these are.
     #[serde(default)]
     pub pending_restart_reason: BTreeMap<String, Difference>,
+    /// It goes on without etcd, because all members still see each other.
+    #[serde(default)]
+    pub failsafe_mode_is_active: bool,
+    /// It follows synchronously.
+    #[serde(default)]
+    pub sync_standby: bool,
+    /// It follows synchronously as one of a quorum.
+    #[serde(default)]
+    pub quorum_standby: bool,
+    /// `nofailover`, `noloadbalance`, …
+    #[serde(default)]
+    pub tags: BTreeMap<String, Value>,
+    /// Patroni itself.
+    #[serde(default)]
+    pub patroni: About,
+}
+
+/// What a Patroni says about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct About {
+    /// `4.1.5`.
+    #[serde(default)]
+    pub version: String,
 }
 
 /// Positions in the WAL, in bytes.
@@ -181,6 +204,14 @@ impl Observer {
     pub async fn instance_at(&self, address: Ipv4Addr) -> Option<Instance> {
         let url = format!("http://{address}:{}/patroni", port::PATRONI_REST);
         self.get(&url).await?.json().await.ok()
+    }
+
+    /// The same and the clock of its machine, or why it is not known.
+    pub async fn instance_said(&self, address: Ipv4Addr) -> Result<(Instance, Option<String>), Silence> {
+        let url = format!("http://{address}:{}/patroni", port::PATRONI_REST);
+        let Answer { text, date } = self.ask(&url, None).await?;
+        let instance = serde_json::from_str(&text).map_err(|_| Silence::words("something else answers there"))?;
+        Ok((instance, date))
     }
 
     /// The cluster as the Patroni of `node` sees it; `None` where it does not answer.

@@ -2,12 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use pgstack_topology::{Node, NodeId, Vip, port};
+use pgstack_topology::{Node, NodeId, Secret, Vip, port};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::{Observer, TIMEOUT};
+use crate::{Observer, Silence, TIMEOUT};
 
 /// PostgreSQL's SSLRequest: length 8, code 80877103. Whoever speaks the protocol answers one byte.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
@@ -54,6 +54,18 @@ impl Observer {
     pub async fn haproxy_at(&self, address: Ipv4Addr) -> Option<Proxy> {
         let url = format!("http://{address}:{}/healthz", port::HAPROXY_STATS);
         Proxy::parse(&self.get(&url).await?.text().await.ok()?)
+    }
+
+    /// The same, or why it is not known.
+    pub async fn haproxy_said(&self, address: Ipv4Addr) -> Result<Proxy, Silence> {
+        let answer = self.ask(&format!("http://{address}:{}/healthz", port::HAPROXY_STATS), None).await?;
+        Proxy::parse(&answer.text).ok_or_else(|| Silence::words("something else answers there"))
+    }
+
+    /// The statistics of the HAProxy at an address, as CSV.
+    pub async fn haproxy_statistics(&self, address: Ipv4Addr, password: &Secret) -> Result<String, Silence> {
+        let url = format!("http://{address}:{}/stats;csv", port::HAPROXY_STATS);
+        Ok(self.ask(&url, Some(("admin", password))).await?.text)
     }
 
     /// Whether something that speaks PostgreSQL's protocol listens there.

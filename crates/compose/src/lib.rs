@@ -19,7 +19,7 @@ pub const PROJECT: &str = "patroni-stack";
 pub const VIP_PROFILE: &str = "with-vip";
 
 /// The services, which are also the names of their containers.
-pub const SERVICES: [&str; 5] = ["etcd", "patroni", "haproxy", "pgbouncer", "keepalived"];
+pub const SERVICES: [&str; 6] = ["etcd", "patroni", "haproxy", "pgbouncer", "agent", "keepalived"];
 
 #[derive(Template)]
 #[template(path = "docker-compose.yaml")]
@@ -32,6 +32,7 @@ struct Compose<'a> {
     haproxy_image: ComposeString<'a>,
     pgbouncer_image: ComposeString<'a>,
     keepalived_image: ComposeString<'a>,
+    agent_image: ComposeString<'a>,
 }
 
 /// Compose's only file.
@@ -47,6 +48,7 @@ pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
         haproxy_image: ComposeString(images.haproxy.as_ref()),
         pgbouncer_image: ComposeString(images.pgbouncer.as_ref()),
         keepalived_image: ComposeString(images.keepalived.as_ref()),
+        agent_image: ComposeString(images.agent.as_ref()),
     };
     let contents = compose.render().map_err(|error| RenderError { path: COMPOSE_PATH, source: Box::new(error) })?;
     // the template engine drops the line break at the end

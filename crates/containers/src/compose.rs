@@ -67,7 +67,12 @@ impl Compose {
 
     /// The file with a user's own additions, where there is one.
     pub fn override_file(&self) -> Option<&'static str> {
-        OVERRIDES.into_iter().find(|name| self.root.join(name).is_file())
+        Self::override_in(&self.root)
+    }
+
+    /// The same in any stack directory.
+    pub fn override_in(root: &Path) -> Option<&'static str> {
+        OVERRIDES.into_iter().find(|name| root.join(name).is_file())
     }
 
     /// The command that [`Compose::up`] runs, as a user would type it.
@@ -77,7 +82,7 @@ impl Compose {
 
     /// Creates, recreates and starts what is not as the compose file says. Does nothing else.
     pub async fn up(&self, up: Up) -> Result<(), ContainersError> {
-        self.run(&up_arguments(up)).await
+        self.run(&up_arguments(up)).await.map(drop)
     }
 
     /// Creates, recreates or starts one service and no other; with `anew` it is made anew in any case.
@@ -85,33 +90,40 @@ impl Compose {
         let mut arguments = vec!["--profile", VIP_PROFILE, "up", "-d", "--no-deps"];
         arguments.extend(anew.then_some("--force-recreate"));
         arguments.push(service.name());
-        self.run(&arguments).await
+        self.run(&arguments).await.map(drop)
     }
 
     /// Stops one service.
     pub async fn stop(&self, service: Service) -> Result<(), ContainersError> {
-        self.run(&["--profile", VIP_PROFILE, "stop", service.name()]).await
+        self.run(&["--profile", VIP_PROFILE, "stop", service.name()]).await.map(drop)
     }
 
     /// Restarts one service.
     pub async fn restart(&self, service: Service) -> Result<(), ContainersError> {
-        self.run(&["--profile", VIP_PROFILE, "restart", service.name()]).await
+        self.run(&["--profile", VIP_PROFILE, "restart", service.name()]).await.map(drop)
     }
 
     /// Stops and removes the containers of the stack, and nothing else: what a user added beside
-    /// them, and every volume, stays.
+    /// them, and every volume, stays. So does a service that the file does not name, as one of another version may.
     pub async fn remove(&self) -> Result<(), ContainersError> {
+        let named = self.run(&["--profile", VIP_PROFILE, "config", "--services"]).await?;
         let mut arguments = vec!["--profile", VIP_PROFILE, "rm", "--stop", "--force"];
-        arguments.extend(Service::ALL.map(Service::name));
-        self.run(&arguments).await
+        let before = arguments.len();
+        arguments.extend(Service::ALL.map(Service::name).into_iter().filter(|name| named.lines().any(|n| n == *name)));
+        // without a name it would remove what a user added as well
+        if arguments.len() == before {
+            return Ok(());
+        }
+        self.run(&arguments).await.map(drop)
     }
 
-    async fn run(&self, arguments: &[&str]) -> Result<(), ContainersError> {
+    /// Returns what it wrote to stdout.
+    async fn run(&self, arguments: &[&str]) -> Result<String, ContainersError> {
         let failed =
             |detail| ContainersError::Compose { command: format!("docker compose {}", arguments.join(" ")), detail };
         let output = self.command(arguments).output().await.map_err(|error| failed(error.to_string()))?;
         if output.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let stderr = String::from_utf8_lossy(&output.stderr);
         // the progress lines come first, what went wrong comes last

@@ -9,10 +9,8 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt as _;
 
+use crate::details::WORKING_DIR;
 use crate::{ContainerState, ContainersError};
-
-/// The label in which Compose keeps the folder that it worked in.
-pub(crate) const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
 
 /// A connection to a Docker engine.
 #[derive(Debug, Clone)]
@@ -180,7 +178,17 @@ impl Engine {
 
     /// The last lines that a container wrote.
     pub async fn last_log_lines(&self, name: &str, lines: usize) -> Result<Vec<String>, ContainersError> {
-        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&lines.to_string()).build();
+        self.log(name, lines, 0).await
+    }
+
+    /// The last lines that a container has written since then, in seconds since 1970.
+    pub async fn log_since(&self, name: &str, lines: usize, since: i32) -> Result<Vec<String>, ContainersError> {
+        self.log(name, lines, since).await
+    }
+
+    async fn log(&self, name: &str, lines: usize, since: i32) -> Result<Vec<String>, ContainersError> {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&lines.to_string()).since(since);
+        let options = options.build();
         let mut stream = std::pin::pin!(self.docker.logs(name, Some(options)));
         let mut text = Vec::new();
         while let Some(chunk) = stream.next().await {

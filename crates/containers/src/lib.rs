@@ -6,6 +6,8 @@
 #[cfg(feature = "docker")]
 mod compose;
 #[cfg(feature = "docker")]
+mod details;
+#[cfg(feature = "docker")]
 mod engine;
 mod error;
 #[cfg(feature = "docker")]
@@ -16,6 +18,8 @@ mod survey;
 
 #[cfg(feature = "docker")]
 pub use compose::{Compose, Up};
+#[cfg(feature = "docker")]
+pub use details::{Details, MadeWith};
 #[cfg(feature = "docker")]
 pub use engine::{Engine, ExecOutput};
 pub use error::ContainersError;

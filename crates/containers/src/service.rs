@@ -1,4 +1,4 @@
-//! The five services of a node and what is known about their containers.
+//! The six services of a node and what is known about their containers.
 
 use std::fmt;
 
@@ -13,13 +13,16 @@ pub enum Service {
     Haproxy,
     /// The connection pooler.
     Pgbouncer,
+    /// What tells the other nodes of this machine.
+    Agent,
     /// The holder of the VIP.
     Keepalived,
 }
 
 impl Service {
-    /// All of them, in the order in which they depend on each other.
-    pub const ALL: [Self; 5] = [Self::Etcd, Self::Patroni, Self::Haproxy, Self::Pgbouncer, Self::Keepalived];
+    /// All of them, in the order in which they depend on each other; the one for the VIP comes last.
+    pub const ALL: [Self; 6] =
+        [Self::Etcd, Self::Patroni, Self::Haproxy, Self::Pgbouncer, Self::Agent, Self::Keepalived];
 
     /// The name of the service, of its container and of its folder.
     pub fn name(self) -> &'static str {
@@ -28,6 +31,7 @@ impl Service {
             Self::Patroni => "patroni",
             Self::Haproxy => "haproxy",
             Self::Pgbouncer => "pgbouncer",
+            Self::Agent => "agent",
             Self::Keepalived => "keepalived",
         }
     }

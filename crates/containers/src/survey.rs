@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 
-use crate::engine::{WORKING_DIR, failed};
+use crate::details::WORKING_DIR;
+use crate::engine::failed;
 use crate::{ContainersError, Engine};
 
 /// A running container, whoever made it.
@@ -21,12 +22,6 @@ pub struct Running {
 }
 
 impl Engine {
-    /// The engine's version: `26.1.5+dfsg1`.
-    pub async fn version(&self) -> Result<String, ContainersError> {
-        let version = self.docker().version().await.map_err(|error| failed("tell its version".to_owned(), error))?;
-        Ok(version.version.unwrap_or_default())
-    }
-
     /// Every container that runs.
     pub async fn running(&self) -> Result<Vec<Running>, ContainersError> {
         let told = |error| failed("list its containers".to_owned(), error);

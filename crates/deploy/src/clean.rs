@@ -74,10 +74,11 @@ pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> R
     Ok(Ended::Done)
 }
 
-/// Through Compose where its file is there; a container can be removed without it, too.
+/// Through Compose where its file is there; a container can be removed without it, too, and is where the file
+/// does not name it.
 async fn take_down(stack: &StackDir, engine: &Engine, containers: &[&str]) -> Result<(), DeployError> {
     if stack.read(pgstack_compose::COMPOSE_PATH)?.is_some() {
-        return Ok(Compose::find(stack.root()).await?.remove().await?);
+        Compose::find(stack.root()).await?.remove().await?;
     }
     for container in containers {
         engine.remove(container).await?;

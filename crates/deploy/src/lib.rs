@@ -20,7 +20,7 @@ mod slots_ttl;
 pub use bootstrap::{Bootstrap, bootstrap};
 pub use clean::{Clean, clean};
 pub use clear_members::{ClearMembers, ForgetRefusal, clear_members};
-pub use deploy::{Deploy, Summary, deploy, this_machine};
+pub use deploy::{Deploy, Summary, changed_since_loaded, check_address, data_trouble, deploy};
 pub use error::DeployError;
 pub use files::{compose_files, render};
 pub use fix_address::{FixAddress, fix_address};

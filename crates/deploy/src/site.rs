@@ -60,7 +60,7 @@ impl<'a> Site<'a> {
     pub(crate) fn services(&self) -> &'static [Service] {
         match self.up {
             Up::WithVip => &Service::ALL,
-            Up::WithoutVip => &Service::ALL[..4],
+            Up::WithoutVip => &Service::ALL[..5],
         }
     }
 

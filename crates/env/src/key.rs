@@ -70,6 +70,8 @@ pub const HAPROXY_IMAGE: &str = "HAPROXY_IMAGE";
 pub const PGBOUNCER_IMAGE: &str = "PGBOUNCER_IMAGE";
 /// Image of keepalived.
 pub const KEEPALIVED_IMAGE: &str = "KEEPALIVED_IMAGE";
+/// Image that the agent runs in.
+pub const AGENT_IMAGE: &str = "AGENT_IMAGE";
 
 /// What is known about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +97,7 @@ const fn secret(name: &'static str) -> Key {
 }
 
 /// Every key, in the order of `.env.example`.
-pub const ALL: [Key; 40] = [
+pub const ALL: [Key; 41] = [
     own(NODE_ID),
     own(NODE_IP),
     own(KEEPALIVED_INTERFACE),
@@ -136,6 +138,7 @@ pub const ALL: [Key; 40] = [
     shared(HAPROXY_IMAGE),
     shared(PGBOUNCER_IMAGE),
     shared(KEEPALIVED_IMAGE),
+    shared(AGENT_IMAGE),
 ];
 
 /// What is known about `name`, if it is one of ours.

@@ -1,9 +1,12 @@
 //! All settings of one node, checked: what `.env` means.
 
+use std::collections::BTreeMap;
+
 use pgstack_topology::{ImageRef, InterfaceName, LocalNode, Secret};
 use sha2::Sha256;
 
 use crate::dcs::DcsSettings;
+use crate::key;
 
 /// Everything that the generators and `deploy` need to know about this node and its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +62,27 @@ impl NodeEnv {
         joint.fill(0);
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+
+    /// What must be the same on every node and is no secret, with its value, set or by default: by key. Of the
+    /// DCS's settings those that `.env` names: the others are none of its business.
+    pub fn shared(&self) -> BTreeMap<&'static str, String> {
+        let topology = self.local.topology();
+        let mut values = BTreeMap::from([
+            (key::VIP, topology.vip().ip().to_string()),
+            (key::VIP_PREFIX, topology.vip().prefix().to_string()),
+            (key::KEEPALIVED_ROUTER_ID, self.vrrp.router_id.to_string()),
+            (key::KEEPALIVED_PREEMPT, if self.vrrp.preempt { "yes" } else { "no" }.to_owned()),
+            (key::ETCD_IMAGE, self.images.etcd.to_string()),
+            (key::PATRONI_IMAGE, self.images.patroni.to_string()),
+            (key::HAPROXY_IMAGE, self.images.haproxy.to_string()),
+            (key::PGBOUNCER_IMAGE, self.images.pgbouncer.to_string()),
+            (key::KEEPALIVED_IMAGE, self.images.keepalived.to_string()),
+            (key::AGENT_IMAGE, self.images.agent.to_string()),
+        ]);
+        values.extend(key::NODE_IPS.into_iter().zip(topology.nodes().map(|node| node.ip().to_string())));
+        values.extend(self.dcs.named().map(|(setting, value)| (setting.key, value.to_owned())));
+        values
+    }
 }
 
 /// keepalived's settings.
@@ -100,6 +124,8 @@ pub struct Images {
     pub pgbouncer: ImageRef,
     /// `KEEPALIVED_IMAGE`.
     pub keepalived: ImageRef,
+    /// `AGENT_IMAGE`.
+    pub agent: ImageRef,
 }
 
 /// How an etcd member starts that has no data yet.

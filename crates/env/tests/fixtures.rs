@@ -64,7 +64,8 @@ fn described(loaded: &Loaded) -> String {
     for (name, secret) in secrets {
         line(name, &secret.expose());
     }
-    for image in [&images.etcd, &images.patroni, &images.haproxy, &images.pgbouncer, &images.keepalived] {
+    for image in [&images.etcd, &images.patroni, &images.haproxy, &images.pgbouncer, &images.keepalived, &images.agent]
+    {
         line("image", image);
     }
     for (setting, value) in loaded.env.dcs.named() {

@@ -2,6 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Why nothing is known of a machine whose agent knows another token than ours.
+pub const TOKEN_REFUSED: &str = "it refuses our token: its .env has another superuser password";
+
+/// Why nothing is known of a machine whose agent started with a `.env` that has problems, and so knows no token.
+pub const NO_TOKEN: &str = "its .env has problems, so its agent knows no token: run ./doctor there";
+
+/// Why nothing is known of what did not answer.
+pub const NO_ANSWER: &str = "no answer in time";
+
+/// Why nothing is known of what is not there.
+pub const REFUSED: &str = "connection refused";
+
 /// A fact, or why it is not known. Not knowing is a value, never an error: in JSON
 /// `{"unknown": "no answer in time"}` stands where the fact would.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

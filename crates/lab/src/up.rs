@@ -13,12 +13,13 @@ use crate::store::Store;
 use crate::{Endpoint, Lab, LabError, Machine, STACK, settings};
 
 /// The images that a node runs.
-const IMAGES: [&str; 5] = [
+const IMAGES: [&str; 6] = [
     "patroni-stack/etcd:3.5.16",
     "patroni-stack/patroni:4.1.5",
     "patroni-stack/haproxy:3.0",
     "patroni-stack/pgbouncer:1.24",
     "patroni-stack/keepalived:2.3",
+    "patroni-stack/agent:1",
 ];
 
 /// The same as owned names.

@@ -47,6 +47,7 @@ pub fn example_node(id: u8, size: u8) -> NodeEnv {
             haproxy: "patroni-stack/haproxy:3.0".parse().expect("an image"),
             pgbouncer: "patroni-stack/pgbouncer:1.24".parse().expect("an image"),
             keepalived: "patroni-stack/keepalived:2.3".parse().expect("an image"),
+            agent: "patroni-stack/agent:1".parse().expect("an image"),
         },
         etcd_state: None,
         etcd_initial_cluster: None,

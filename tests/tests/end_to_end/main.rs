@@ -1,6 +1,7 @@
 //! A cluster of three virtual machines with hostile passwords, shared by all tests, one at a time.
 #![expect(clippy::print_stderr, reason = "a random test tells its seed")]
 
+mod doctor;
 mod faults;
 mod operator;
 mod orders;

@@ -20,8 +20,10 @@ use pgstack_workdir::StackDir;
 use crate::files::{PG_DATA, only_ours};
 use crate::site::Site;
 use crate::{DeployError, settings};
-pub use preflight::this_machine;
+pub use fingerprint::changed_since_loaded;
+pub use preflight::check_address;
 pub use ready::Summary;
+pub use trouble::data_trouble;
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +55,7 @@ pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) ->
     let up = if options.vip { Up::WithVip } else { Up::WithoutVip };
     let mut site = Site::open(stack, env, up, options.timeout, console).await?;
     site.desired = site.desired.allow_wiping(options.wipe_etcd);
-    preflight::this_machine(&site.env, site.up)?;
+    preflight::this_machine(&site)?;
     let before = services::states(&site).await?;
     only_ours(stack, &before)?;
     stack.check_data_dirs()?;

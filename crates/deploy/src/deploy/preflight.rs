@@ -25,9 +25,14 @@ pub(crate) async fn image(site: &Site<'_>, service: Service) -> Result<(), Deplo
     Ok(())
 }
 
-/// NODE_IP must be held by a real interface of this machine, and with the VIP by
-/// KEEPALIVED_INTERFACE: ask the kernel, never guess from the prefix.
-pub fn this_machine(env: &NodeEnv, up: Up) -> Result<(), DeployError> {
+/// NODE_IP must be held by a real interface of this machine.
+pub(crate) fn this_machine(site: &Site<'_>) -> Result<(), DeployError> {
+    check_address(&site.env, site.up == Up::WithVip)
+}
+
+/// Whether NODE_IP is held by a real interface of this machine, and with the VIP by the one that gets it: asks
+/// the kernel, and never guesses from the prefix.
+pub fn check_address(env: &NodeEnv, with_vip: bool) -> Result<(), DeployError> {
     let Some(kernel) = kernel_interfaces() else { return Ok(()) };
     let address = env.local.me().ip().addr();
     match kernel.holder_of(address) {
@@ -42,12 +47,12 @@ pub fn this_machine(env: &NodeEnv, up: Up) -> Result<(), DeployError> {
         Some(_) => {}
     }
     let wanted = env.vrrp.interface.to_string();
-    if up == Up::WithVip && !kernel.has_interface(&wanted) {
+    if with_vip && !kernel.has_interface(&wanted) {
         return Err(DeployError::NoInterface { name: wanted, held: kernel.describe() });
     }
     // a second address of an interface may carry a label behind its name
     let holder = kernel.holder_of(address).and_then(|name| name.split(':').next()).unwrap_or_default();
-    if up == Up::WithVip && holder != wanted {
+    if with_vip && holder != wanted {
         return Err(DeployError::OtherInterface { name: wanted, address, holder: holder.to_owned() });
     }
     Ok(())
@@ -73,6 +78,7 @@ fn image_of<'a>(site: &'a Site<'_>, service: Service) -> &'a ImageRef {
         Service::Patroni => &images.patroni,
         Service::Haproxy => &images.haproxy,
         Service::Pgbouncer => &images.pgbouncer,
+        Service::Agent => &images.agent,
         Service::Keepalived => &images.keepalived,
     }
 }

@@ -105,7 +105,9 @@ pub(crate) async fn refresh(
     let now = fingerprint::of_services(&site.env, &render(&site.env, &Start::settled(&site.desired))?);
     let mut told = Vec::new();
     for &service in site.services().iter().filter(|&&service| chosen(service)) {
-        let (name, print) = (service.name(), &now[service.name()]);
+        let name = service.name();
+        // the agent has no files of its own
+        let Some(print) = now.get(name) else { continue };
         // what is written anew may have been loaded by hand in between, whatever the record says
         let rewritten = service != Service::Etcd && site.has_written(name);
         if loaded.get(name) == Some(print) && !rewritten {

@@ -33,13 +33,17 @@ const TROUBLES: [(&str, &str); 20] = [
     ("invalid checkpoint record", "the data here is damaged"),
 ];
 
-/// What to do about it, from the last lines of Patroni's log; `None` where a copy mends nothing.
-pub(crate) fn hint(log: &[String]) -> Option<String> {
+/// What is wrong with the data, from the last lines of Patroni's log; `None` where a copy mends nothing.
+pub fn data_trouble(log: &[String]) -> Option<&'static str> {
     // the last words count: what was said before may be over
-    let meaning = log
-        .iter()
+    log.iter()
         .rev()
-        .find_map(|line| TROUBLES.iter().find(|(words, _)| line.contains(words)).map(|(_, meaning)| *meaning))?;
+        .find_map(|line| TROUBLES.iter().find(|(words, _)| line.contains(words)).map(|(_, meaning)| *meaning))
+}
+
+/// What to do about it.
+pub(crate) fn hint(log: &[String]) -> Option<String> {
+    let meaning = data_trouble(log)?;
     Some(format!(
         "{meaning}: when another node leads, run ./scripts/reclone on this node; it copies the leader's data and keeps \
          what is here aside"

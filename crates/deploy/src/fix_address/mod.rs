@@ -30,7 +30,7 @@ pub async fn fix_address(stack: &StackDir, options: FixAddress, console: &dyn Co
     let _lock = if options.dry_run { None } else { Some(stack.lock()?) };
     let env = settings::read(stack, console)?;
     let site = Site::open(stack, env, Up::WithoutVip, options.timeout, console).await?;
-    preflight::this_machine(&site.env, site.up)?;
+    preflight::this_machine(&site)?;
     only_ours(stack, &services::states(&site).await?)?;
     let action = plan(site.env.local.me(), &observe(&site).await?);
     let start = start_without_asking(stack, &site.env)?;

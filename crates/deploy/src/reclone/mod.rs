@@ -41,7 +41,7 @@ pub async fn reclone(stack: &StackDir, options: Reclone, console: &dyn Console) 
     let _lock = if options.dry_run { None } else { Some(stack.lock()?) };
     let env = settings::read(stack, console)?;
     let site = Site::open(stack, env, Up::WithoutVip, options.timeout, console).await?;
-    preflight::this_machine(&site.env, site.up)?;
+    preflight::this_machine(&site)?;
     only_ours(stack, &services::states(&site).await?)?;
     image(&site).await?;
     let seen = observe::observe(&site).await?;

@@ -45,7 +45,7 @@ pub async fn remove_node(stack: &StackDir, options: RemoveNode, console: &dyn Co
     let _lock = if options.dry_run { None } else { Some(stack.lock()?) };
     let env = settings::read(stack, console)?;
     let site = Site::open(stack, env, Up::WithVip, options.timeout, console).await?;
-    preflight::this_machine(&site.env, site.up)?;
+    preflight::this_machine(&site)?;
     let node = options.node;
     let (_, plan) = look(&site, options).await?;
     if plan.steps.is_empty() && site.desired.seat(node).is_none() {

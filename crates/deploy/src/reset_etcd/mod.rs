@@ -45,7 +45,7 @@ pub async fn reset_etcd(stack: &StackDir, options: ResetEtcd, console: &dyn Cons
     let _lock = if options.dry_run { None } else { Some(stack.lock()?) };
     let env = settings::read(stack, console)?;
     let site = Site::open(stack, env, Up::WithoutVip, options.timeout, console).await?;
-    preflight::this_machine(&site.env, site.up)?;
+    preflight::this_machine(&site)?;
     let states = services::states(&site).await?;
     only_ours(stack, &states)?;
     let mut seen = observe(&site).await?;

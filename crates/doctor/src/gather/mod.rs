@@ -1,21 +1,131 @@
 //! One snapshot: everybody is asked everything at once, and nobody is waited for longer than a moment.
 
+mod clock;
+mod dcs;
+mod etcd;
+mod haproxy;
+mod mask;
+mod node;
+mod patroni;
+mod pgbouncer;
+mod postgres;
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use pgstack_cluster_view::{Observer, Silence};
 use pgstack_env::NodeEnv;
-use pgstack_health::{Fact, SCHEMA, Snapshot};
+use pgstack_etcd::client::Entry;
+use pgstack_health::{Dcs, Fact, Node, SCHEMA, Snapshot};
+use pgstack_topology::NodeId;
 use pgstack_workdir::StackDir;
+use tokio::time::Instant;
+
+use node::Seen;
+
+/// How long a connection may take: a packet that got lost is sent again after a second.
+const CONNECT: Duration = Duration::from_millis(1900);
+/// How long a question may take, whatever it consists of.
+const ANSWER: Duration = Duration::from_millis(2200);
+
+/// What every question needs.
+struct Asker<'a> {
+    stack: &'a StackDir,
+    env: &'a NodeEnv,
+    observer: Observer,
+    deadline: Instant,
+}
 
 /// Asks all nodes everything. Takes less than 3 s, whatever does not answer.
 pub async fn gather(stack: &StackDir, env: &NodeEnv) -> Snapshot {
-    let _ = stack;
+    let began = Instant::now();
+    let taken_at_ms = clock::now_ms();
+    let observer = Observer::with_limits(CONNECT, ANSWER);
+    let asker = Asker { stack, env, observer, deadline: began + ANSWER };
+    let topology = env.local.topology();
+    let vip = topology.vip().ip().addr();
+    let nodes = join_all(topology.nodes().map(|node| node::look(&asker, node)));
+    let (mut seen, vip_answers) = tokio::join!(nodes, asker.observer.haproxy_said(vip));
+    fill_in_lags(&mut seen);
+    let me = env.local.me().id();
+    let with_vip = with_vip(seen.iter().find(|seen| seen.node.id == me).map(|seen| &seen.node));
     Snapshot {
         schema: SCHEMA,
-        taken_at_ms: 0,
-        took_ms: 0,
-        from: env.local.me().id(),
-        vip: env.local.topology().vip().ip().addr(),
-        with_vip: true,
-        vip_answers: Fact::unknown("not asked"),
-        nodes: Vec::new(),
-        dcs: Fact::unknown("not asked"),
+        taken_at_ms: taken_at_ms.try_into().unwrap_or_default(),
+        took_ms: began.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+        from: me,
+        vip,
+        with_vip,
+        vip_answers: fact(vip_answers.map(|proxy| proxy.node)),
+        dcs: dcs(&seen),
+        nodes: seen.into_iter().map(|seen| seen.node).collect(),
+    }
+}
+
+/// A fact, or why it is not known, for people.
+fn fact<T>(answer: Result<T, Silence>) -> Fact<T> {
+    answer.map_err(|silence| silence.to_string()).into()
+}
+
+/// How far each replica is behind, as Patroni counts it.
+fn fill_in_lags(seen: &mut [Seen]) {
+    let lags: Vec<Option<u64>> = seen
+        .iter()
+        .map(|one| {
+            let others = seen.iter().filter_map(|other| other.view.as_ref());
+            patroni::lag(&one.node.id.patroni_name(), one.view.as_ref(), others)
+        })
+        .collect();
+    for (one, lag) in seen.iter_mut().zip(lags) {
+        if let Fact::Known(patroni) = &mut one.node.patroni {
+            patroni.lag_bytes = lag.filter(|_| !patroni.is_primary());
+        }
+    }
+}
+
+/// What Patroni keeps in etcd: the newest that any quorum told.
+fn dcs(seen: &[Seen]) -> Fact<Dcs> {
+    let newest = seen.iter().filter_map(|seen| seen.keys.as_ref()).max_by_key(|keys| keys.revision);
+    if let Some(keys) = newest {
+        return Fact::Known(dcs::parse(
+            keys.entries.iter().map(|Entry { key, value, .. }| (key.as_str(), value.as_str())),
+        ));
+    }
+    let answers = seen.iter().any(|seen| seen.node.etcd.known().is_some());
+    Fact::unknown(if answers { "no quorum" } else { "no etcd answers" })
+}
+
+/// Whether a node runs keepalived, or is meant to; not knowing is no reason to say that it is not.
+fn with_vip(me: Option<&Node>) -> bool {
+    let Some(local) = me.and_then(|me| me.local.known()) else { return true };
+    // without an engine, or without any container, nobody knows what is meant
+    local.engine.is_empty() || local.containers.is_empty() || local.containers.contains_key("keepalived")
+}
+
+/// For the numbers of the nodes that answer for themselves.
+fn is_me(env: &NodeEnv, id: NodeId) -> bool {
+    env.local.me().id() == id
+}
+
+#[cfg(test)]
+mod tests {
+    use pgstack_health::{Container, Local};
+
+    use super::*;
+
+    fn with(engine: &str, services: &[&str]) -> bool {
+        let containers = services.iter().map(|name| ((*name).to_owned(), Container::default())).collect();
+        let local = Local { engine: engine.to_owned(), containers, ..Local::default() };
+        let node =
+            Node { local: Fact::Known(local), ..node::unknown(NodeId::new(1).expect("1"), [10, 0, 0, 1].into()) };
+        with_vip(Some(&node))
+    }
+
+    #[test]
+    fn a_node_is_without_a_vip_only_where_that_is_seen() {
+        assert!(with_vip(None));
+        assert!(with("", &[]) && with("27.0", &[]), "nothing is known about what is meant");
+        assert!(with("27.0", &["etcd", "keepalived"]));
+        assert!(!with("27.0", &["etcd", "patroni"]));
     }
 }

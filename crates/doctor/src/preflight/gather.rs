@@ -6,8 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use pgstack_cluster_view::{Listener, limits, listeners};
-use pgstack_containers::{Compose, ContainersError, Engine, Running, Up};
-use pgstack_deploy::{DeployError, this_machine};
+use pgstack_containers::{Compose, ContainersError, Engine, Running};
+use pgstack_deploy::{DeployError, check_address};
 use pgstack_diagnostics::Hint;
 use pgstack_env::NodeEnv;
 use pgstack_health::Fact;
@@ -115,7 +115,8 @@ async fn images(engine: &Result<Engine, Tool>, env: Option<&NodeEnv>) -> Fact<BT
     let Some(env) = env else { return Fact::unknown(NO_SETTINGS) };
     let Ok(engine) = engine else { return Fact::unknown("no Docker engine answers") };
     let images = &env.images;
-    let named = [&images.etcd, &images.patroni, &images.haproxy, &images.pgbouncer, &images.keepalived];
+    let named =
+        [&images.etcd, &images.patroni, &images.haproxy, &images.pgbouncer, &images.keepalived, &images.agent];
     let mut found = BTreeMap::new();
     for image in named {
         match timeout(PATIENCE, engine.has_image(image.as_ref())).await {
@@ -140,7 +141,7 @@ fn unusable(stack: &StackDir) -> Vec<String> {
 }
 
 fn place(env: &NodeEnv) -> Fact<Place> {
-    let Err(error) = this_machine(env, Up::WithVip) else {
+    let Err(error) = check_address(env, true) else {
         let interface = env.vrrp.interface.to_string();
         return Fact::Known(Place::Right { address: env.local.me().ip().addr(), interface });
     };

@@ -20,12 +20,13 @@ const DEFAULT_INTERFACE: &str = "eth0";
 const DEFAULT_ROUTER_ID: &str = "51";
 /// Node 1 has priority 103, node 2 has 102, and so on.
 const PRIORITY_OF_NODE_0: u8 = 104;
-const DEFAULT_IMAGES: [(&str, &str); 5] = [
+const DEFAULT_IMAGES: [(&str, &str); 6] = [
     (key::ETCD_IMAGE, "patroni-stack/etcd:3.5.16"),
     (key::PATRONI_IMAGE, "patroni-stack/patroni:4.1.5"),
     (key::HAPROXY_IMAGE, "patroni-stack/haproxy:3.0"),
     (key::PGBOUNCER_IMAGE, "patroni-stack/pgbouncer:1.24"),
     (key::KEEPALIVED_IMAGE, "patroni-stack/keepalived:2.3"),
+    (key::AGENT_IMAGE, "patroni-stack/agent:1"),
 ];
 
 /// The settings of a node, and what its owner should know about them.
@@ -148,7 +149,7 @@ fn read_vrrp(reader: &mut Reader<'_>, local: Option<&LocalNode>) -> Option<Vrrp>
 }
 
 fn read_images(reader: &mut Reader<'_>) -> Option<Images> {
-    let [etcd, patroni, haproxy, pgbouncer, keepalived] = DEFAULT_IMAGES.map(|(key, default)| {
+    let [etcd, patroni, haproxy, pgbouncer, keepalived, agent] = DEFAULT_IMAGES.map(|(key, default)| {
         let given = reader.optional_or(key, default);
         if is_of_the_shell_version(&given.text) {
             let got = reader.shown(&given.text);
@@ -156,7 +157,14 @@ fn read_images(reader: &mut Reader<'_>) -> Option<Images> {
         }
         reader.parse(&given, str::parse::<ImageRef>, |error, got| ProblemKind::Name { error, got })
     });
-    Some(Images { etcd: etcd?, patroni: patroni?, haproxy: haproxy?, pgbouncer: pgbouncer?, keepalived: keepalived? })
+    Some(Images {
+        etcd: etcd?,
+        patroni: patroni?,
+        haproxy: haproxy?,
+        pgbouncer: pgbouncer?,
+        keepalived: keepalived?,
+        agent: agent?,
+    })
 }
 
 /// Images whose entrypoints add flags of their own behind the configuration's back, or that are gone.

@@ -88,7 +88,7 @@ pub(super) async fn quorum_read(client: &mut Client, timeouts: Timeouts) -> bool
     matches!(timeout(timeouts.request, client.get("health", None)).await, Ok(Ok(_)))
 }
 
-fn member(member: &etcd_client::Member) -> Member {
+pub(super) fn member(member: &etcd_client::Member) -> Member {
     Member {
         id: MemberId(member.id()),
         name: member.name().to_owned(),
@@ -100,7 +100,7 @@ fn member(member: &etcd_client::Member) -> Member {
 
 /// `memberID:1234 alarm:NOSPACE `, one of the errors in a status. (The alarm request would write
 /// to etcd's log each time.)
-fn alarm(text: &str) -> Option<(MemberId, Alarm)> {
+pub(super) fn alarm(text: &str) -> Option<(MemberId, Alarm)> {
     let mut words = text.split_whitespace();
     let id = words.next()?.strip_prefix("memberID:")?.parse().ok()?;
     let alarm = match words.next()?.strip_prefix("alarm:")? {

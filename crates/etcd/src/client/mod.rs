@@ -5,10 +5,12 @@
 
 mod ask;
 mod execute;
+mod look;
 mod store;
 
 pub use ask::{Timeouts, ask, ask_all, healthy};
 pub use execute::{ChangeError, Outcome, execute};
+pub use look::{Keys, Look, LookError, look};
 pub use store::{Entry, Store, StoreError};
 
 /// What etcd said, without the client's own wrapping.

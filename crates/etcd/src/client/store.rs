@@ -1,6 +1,6 @@
 //! The keys that Patroni keeps in etcd: listed, and changed only while they are as they were seen.
 
-use etcd_client::{Client, Compare, CompareOp, Error, GetOptions, PutOptions, Txn, TxnOp};
+use etcd_client::{Client, Compare, CompareOp, Error, GetOptions, GetResponse, PutOptions, Txn, TxnOp};
 use pgstack_diagnostics::Hint;
 use tokio::time::timeout;
 
@@ -70,13 +70,7 @@ impl Store {
     pub async fn list(&mut self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
         let get = self.client.get(prefix, Some(GetOptions::new().with_prefix()));
         let answer = done(&format!("list {prefix}"), timeout(self.timeouts.request, get).await)?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let entries = answer.kvs().iter().map(|kv| Entry {
-            key: text(kv.key()),
-            value: text(kv.value()),
-            revision: kv.mod_revision(),
-        });
-        Ok(entries.collect())
+        Ok(entries(&answer))
     }
 
     /// Deletes a key; false where it has changed since it was listed, and then it stays.
@@ -95,6 +89,17 @@ impl Store {
         let answer = timeout(self.timeouts.request, self.client.put(key, value, Some(options))).await;
         done(&what, answer).map(drop)
     }
+}
+
+/// The keys of an answer.
+pub(super) fn entries(answer: &GetResponse) -> Vec<Entry> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let entry = |kv: &etcd_client::KeyValue| Entry {
+        key: text(kv.key()),
+        value: text(kv.value()),
+        revision: kv.mod_revision(),
+    };
+    answer.kvs().iter().map(entry).collect()
 }
 
 fn done<T>(what: &str, answer: Result<Result<T, Error>, tokio::time::error::Elapsed>) -> Result<T, StoreError> {

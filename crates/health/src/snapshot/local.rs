@@ -15,7 +15,8 @@ pub struct Local {
     pub version: String,
     /// The machine's clock when it answered, in milliseconds since 1970.
     pub clock_ms: u64,
-    /// The stack's containers by service (`etcd`, `patroni`, …); a service without one is missing here.
+    /// The stack's containers by service (`etcd`, `patroni`, …); a service without one is missing here. Where
+    /// [`Local::engine`] is empty, nothing is known about any.
     pub containers: BTreeMap<String, Container>,
     /// Whether its kernel holds the VIP.
     pub holds_vip: bool,
@@ -33,7 +34,7 @@ pub struct Local {
     pub warnings: BTreeMap<String, String>,
     /// What is wrong with NODE_IP or KEEPALIVED_INTERFACE on this machine.
     pub address_problem: Option<String>,
-    /// The Docker engine's version.
+    /// The Docker engine's version; empty where the engine does not answer.
     pub engine: String,
 }
 

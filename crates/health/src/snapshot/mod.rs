@@ -85,8 +85,11 @@ pub struct Dcs {
     pub timelines: u32,
     /// The last entries of the history, oldest first: `3: patroni2 at 2026-01-31T04:05:06+00:00`.
     pub history: Vec<String>,
-    /// `ttl`, `loop_wait`, `synchronous_mode`, … as Patroni keeps them (JSON): the whole configuration.
+    /// `ttl`, `loop_wait`, `synchronous_mode`, … as Patroni keeps them (JSON): the whole configuration, secrets masked.
     pub config: serde_json::Value,
+    /// The members that the primary asks before it goes on without etcd; empty without failsafe_mode.
+    #[serde(default)]
+    pub failsafe: Vec<String>,
 }
 
 /// One registered member.

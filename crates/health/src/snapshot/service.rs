@@ -1,4 +1,5 @@
-//! What a node's services say, each asked over the network.
+//! What a node's services say, each asked over the network. A field that is missing in JSON is taken for empty, so
+//! that an older reader's or writer's answer still counts.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// One etcd.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Etcd {
     /// Whether it serves clients. A member that waits for a quorum does not, and answers its peers only.
     pub serves: bool,
@@ -38,6 +40,7 @@ pub struct Etcd {
 
 /// One member, as an etcd lists it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EtcdMember {
     /// Its id, hexadecimal.
     pub id: String,
@@ -55,6 +58,7 @@ pub struct EtcdMember {
 
 /// A raised alarm.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EtcdAlarm {
     /// The member that raised it.
     pub member: String,
@@ -64,6 +68,7 @@ pub struct EtcdAlarm {
 
 /// One Patroni, which describes its PostgreSQL.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Patroni {
     /// `4.1.5`.
     pub version: String,
@@ -116,6 +121,7 @@ impl Patroni {
 
 /// One PostgreSQL, asked with SQL.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Postgres {
     /// `17.6`.
     pub version: String,
@@ -145,6 +151,7 @@ pub struct Postgres {
 
 /// One that streams from a PostgreSQL.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Standby {
     /// `application_name`: `patroni2`.
     pub name: String,
@@ -160,6 +167,7 @@ pub struct Standby {
 
 /// One replication slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Slot {
     /// `patroni2`.
     pub name: String,
@@ -173,6 +181,7 @@ pub struct Slot {
 
 /// One HAProxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Haproxy {
     /// The fingerprint of the settings that must be the same on every node, as it was given them.
     pub settings: String,
@@ -180,10 +189,13 @@ pub struct Haproxy {
     pub dcs_settings: Option<String>,
     /// The servers of its two backends.
     pub servers: Vec<DbServer>,
+    /// Why these are not known, where it did not show them: `the password is refused`.
+    pub servers_unknown: Option<String>,
 }
 
 /// One server of a HAProxy, as that proxy sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DbServer {
     /// `primary` or `replicas`.
     pub backend: String,
@@ -201,6 +213,7 @@ pub struct DbServer {
 
 /// One PgBouncer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Pgbouncer {
     /// `1.24.1`.
     pub version: String,
@@ -214,6 +227,7 @@ pub struct Pgbouncer {
 
 /// The connections of one role to one database.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Pool {
     /// The database.
     pub database: String,

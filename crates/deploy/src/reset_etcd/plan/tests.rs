@@ -45,7 +45,7 @@ fn serving(responder: u8, cluster_id: ClusterId, ids: &[u8], linearizable: bool)
 }
 
 fn process(cluster: ClusterId, ids: &[u8]) -> EtcdProcess {
-    let member = |&id: &u8| EtcdMember { id: u64::from(id), peer_urls: vec![url(id)], is_learner: false };
+    let member = |&id: &u8| EtcdMember { id: u64::from(id), peer_urls: vec![url(id)], ..EtcdMember::default() };
     EtcdProcess { cluster_id: cluster.0, members: ids.iter().map(member).collect() }
 }
 

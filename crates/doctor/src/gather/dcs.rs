@@ -1,0 +1,171 @@
+//! What Patroni keeps in etcd.
+
+use std::collections::BTreeMap;
+
+use pgstack_health::{Dcs, DcsMember};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::mask;
+
+/// Everything of the cluster lies below this: `namespace` and `scope` of patroni.yml.
+pub(super) const PREFIX: &str = "/service/pg-cluster/";
+
+/// So many entries of the history are shown.
+const HISTORY: usize = 10;
+
+/// The value of a member key.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Member {
+    conn_url: Option<String>,
+    api_url: Option<String>,
+    role: Option<String>,
+    state: Option<String>,
+    tags: BTreeMap<String, Value>,
+}
+
+/// The value of the key `sync`.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Sync {
+    leader: Option<String>,
+    sync_standby: Option<String>,
+}
+
+/// Reads the keys below [`PREFIX`]. What cannot be understood is taken for missing.
+pub(super) fn parse<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Dcs {
+    let mut dcs = Dcs::default();
+    for (key, value) in entries {
+        let Some(key) = key.strip_prefix(PREFIX) else { continue };
+        let text = || Some(value.trim().to_owned()).filter(|text| !text.is_empty());
+        match key {
+            "leader" => dcs.leader = text(),
+            "initialize" => dcs.initialize = text(),
+            "sync" => {
+                let sync: Sync = serde_json::from_str(value).unwrap_or_default();
+                dcs.sync_leader = sync.leader.filter(|name| !name.is_empty());
+                dcs.sync_standbys = names(sync.sync_standby.as_deref().unwrap_or_default());
+            }
+            "failover" => dcs.failover_pending = !matches!(value.trim(), "" | "{}" | "null"),
+            "history" => (dcs.timelines, dcs.history) = history(value),
+            "config" => dcs.config = mask::json(serde_json::from_str(value).unwrap_or_default()),
+            "failsafe" => {
+                let members: BTreeMap<String, Value> = serde_json::from_str(value).unwrap_or_default();
+                dcs.failsafe = members.into_keys().collect();
+            }
+            key => dcs.members.extend(key.strip_prefix("members/").map(|name| member(name, value))),
+        }
+    }
+    dcs
+}
+
+fn names(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+fn member(name: &str, value: &str) -> DcsMember {
+    let member: Member = serde_json::from_str(value).unwrap_or_default();
+    DcsMember {
+        name: name.to_owned(),
+        conn_url: mask::text(&member.conn_url.unwrap_or_default()),
+        api_url: mask::text(&member.api_url.unwrap_or_default()),
+        role: member.role.unwrap_or_default(),
+        state: member.state.unwrap_or_default(),
+        tags: tags(member.tags),
+    }
+}
+
+/// Tags that are set: what is `false` is as if it were not there.
+pub(super) fn tags(tags: BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let set = tags.into_iter().filter(|(_, value)| !matches!(value, Value::Null | Value::Bool(false)));
+    set.map(|(name, value)| (name, mask::text(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))))
+        .collect()
+}
+
+/// How many timelines have ended, and who began the last ones, and when: `[[1, 83886080, "no recovery target
+/// specified", "2026-01-31T04:05:06+00:00", "patroni2"], …]` says that timeline 2 is patroni2's.
+fn history(value: &str) -> (u32, Vec<String>) {
+    let entries: Vec<Vec<Value>> = serde_json::from_str(value).unwrap_or_default();
+    let told = |entry: &Vec<Value>| {
+        let begun = entry.first()?.as_u64()? + 1;
+        let text = |at: usize| entry.get(at).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let when = text(3).map(|when| format!(" at {when}")).unwrap_or_default();
+        Some(format!("{begun}: {}{when}", text(4).unwrap_or("?")))
+    };
+    let skipped = entries.len().saturating_sub(HISTORY);
+    let last = entries.iter().skip(skipped).filter_map(told).collect();
+    (u32::try_from(entries.len()).unwrap_or(u32::MAX), last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(entries: &[(&str, &str)]) -> Dcs {
+        let full: Vec<(String, &str)> = entries.iter().map(|(key, value)| (format!("{PREFIX}{key}"), *value)).collect();
+        parse(full.iter().map(|(key, value)| (key.as_str(), *value)))
+    }
+
+    #[test]
+    fn the_keys_of_a_real_cluster_are_read() {
+        let dcs = parsed(&[
+            ("config", r#"{"ttl":30,"failsafe_mode":true,"postgresql":{"parameters":{"work_mem":"4MB"}}}"#),
+            (
+                "failsafe",
+                r#"{"patroni3":"http://10.213.0.13:8008/patroni","patroni1":"http://10.213.0.11:8008/patroni"}"#,
+            ),
+            (
+                "history",
+                r#"[[1,83886240,"no recovery target specified","2026-11-25T18:40:01.5+00:00","patroni2"],[2,83890000,"x"]]"#,
+            ),
+            ("initialize", "7712179950434283552"),
+            ("leader", "patroni3"),
+            (
+                "members/patroni1",
+                r#"{"conn_url":"postgres://10.213.0.11:5432/postgres","api_url":"http://10.213.0.11:8008/patroni",
+                    "state":"running","role":"replica","version":"4.1.5","xlog_location":67108864,"timeline":1,
+                    "tags":{"nofailover":true,"noloadbalance":false,"failover_priority":0}}"#,
+            ),
+            ("members/patroni3", r#"{"conn_url":"postgres://u:hunter2@10.213.0.13:5432/postgres","role":"primary"}"#),
+            ("status", r#"{"optime":67108864,"slots":{"patroni3":67108864},"retain_slots":["patroni3"]}"#),
+            ("sync", r#"{"leader":"patroni3","sync_standby":"patroni1, patroni2","quorum":0}"#),
+        ]);
+        assert_eq!((dcs.leader.as_deref(), dcs.initialize.as_deref()), (Some("patroni3"), Some("7712179950434283552")));
+        assert_eq!(dcs.config["postgresql"]["parameters"]["work_mem"], "4MB");
+        assert_eq!(dcs.failsafe, ["patroni1", "patroni3"]);
+        assert_eq!(dcs.timelines, 2);
+        assert_eq!(dcs.history, ["2: patroni2 at 2026-11-25T18:40:01.5+00:00", "3: ?"]);
+        assert_eq!(dcs.sync_leader.as_deref(), Some("patroni3"));
+        assert_eq!(dcs.sync_standbys, ["patroni1", "patroni2"]);
+        assert!(!dcs.failover_pending);
+        let [first, third] = dcs.members.as_slice() else { unreachable!("{:?}", dcs.members) };
+        assert_eq!(
+            (first.name.as_str(), first.role.as_str(), first.state.as_str()),
+            ("patroni1", "replica", "running")
+        );
+        assert_eq!(first.conn_url, "postgres://10.213.0.11:5432/postgres");
+        let tags: Vec<String> = first.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(tags, ["failover_priority=0", "nofailover=true"]);
+        assert_eq!((third.conn_url.as_str(), third.api_url.as_str()), ("postgres://***@10.213.0.13:5432/postgres", ""));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_missing_and_the_member_is_still_named() {
+        let dcs = parsed(&[
+            ("leader", ""),
+            ("sync", "garbage"),
+            ("history", "{}"),
+            ("config", "["),
+            ("members/patroni9", "garbage"),
+            ("failover", r#"{"leader":"patroni1","member":"patroni2"}"#),
+        ]);
+        assert_eq!((dcs.leader, dcs.timelines, dcs.config), (None, 0, Value::Null));
+        assert_eq!(dcs.members[0].name, "patroni9");
+        assert!(dcs.failover_pending);
+        for nothing in ["", "{}", "null"] {
+            assert!(!parsed(&[("failover", nothing)]).failover_pending, "{nothing}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Everything about one node, asked at once.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use pgstack_cluster_view::{Login, Silence, View};
+use pgstack_etcd::client::look as look_at_etcd;
+use pgstack_health::{Fact, Haproxy, Local, Node, Patroni};
+use pgstack_topology::{NodeId, port};
+use tokio::net::TcpStream;
+use tokio::time::{timeout, timeout_at};
+
+use super::clock::{self, Stopwatch};
+use super::{Asker, dcs, etcd, fact, haproxy, is_me, patroni, pgbouncer, postgres};
+use crate::{agent, local};
+
+/// The ports at which a machine is knocked, to see whether it is there at all.
+const KNOCK: [u16; 4] = [port::PATRONI_REST, port::ETCD_CLIENT, port::HAPROXY_STATS, port::AGENT];
+
+/// After so long without its own agent, a node looks itself.
+const OWN_AGENT: Duration = Duration::from_millis(600);
+
+/// A node, and what else its services told about the cluster.
+pub(super) struct Seen {
+    pub(super) node: Node,
+    pub(super) keys: Option<etcd::Keys>,
+    pub(super) view: Option<View>,
+}
+
+/// A node of which nothing is known yet.
+pub(super) fn unknown(id: NodeId, address: Ipv4Addr) -> Node {
+    const WHY: &str = "not asked";
+    Node {
+        id,
+        address,
+        reachable: false,
+        local: Fact::unknown(WHY),
+        clock_offset_ms: Fact::unknown(WHY),
+        etcd: Fact::unknown(WHY),
+        patroni: Fact::unknown(WHY),
+        postgres: Fact::unknown(WHY),
+        haproxy: Fact::unknown(WHY),
+        pgbouncer: Fact::unknown(WHY),
+    }
+}
+
+/// Asks everything about one node.
+pub(super) async fn look(asker: &Asker<'_>, node: pgstack_topology::Node) -> Seen {
+    let address = node.ip().addr();
+    let login = Login { role: "postgres", password: &asker.env.superuser_password };
+    let (there, (local, agent_clock), etcd, (patroni, date), view, postgres, haproxy, pgbouncer) = tokio::join!(
+        is_there(asker, address),
+        ask_agent(asker, node),
+        ask_etcd(asker, node),
+        ask_patroni(asker, address),
+        asker.observer.patroni_view_at(address),
+        postgres::ask(address, login, asker.deadline),
+        ask_haproxy(asker, address),
+        pgbouncer::ask(address, login, asker.deadline),
+    );
+    let came_back = [
+        etcd.as_ref().err().is_none_or(Silence::came_back),
+        patroni.as_ref().err().is_none_or(Silence::came_back),
+        postgres.as_ref().err().is_none_or(Silence::came_back),
+        haproxy.as_ref().err().is_none_or(Silence::came_back),
+        pgbouncer.as_ref().err().is_none_or(Silence::came_back),
+        there,
+        local.known().is_some(),
+    ];
+    let clock_offset_ms = match (is_me(asker.env, node.id()), agent_clock, &postgres, date) {
+        (true, ..) => Fact::Known(0),
+        (false, Fact::Known(offset), ..) => Fact::Known(offset),
+        (false, _, Ok((_, offset)), _) => Fact::Known(*offset),
+        (false, _, Err(_), Some(offset)) => Fact::Known(offset),
+        (false, unknown, Err(_), None) => unknown,
+    };
+    let (etcd, keys) = match etcd {
+        Ok((etcd, keys)) => (Fact::Known(etcd), keys),
+        Err(silence) => (fact(Err(silence)), None),
+    };
+    let node = Node {
+        reachable: came_back.contains(&true),
+        local,
+        clock_offset_ms,
+        etcd,
+        patroni: fact(patroni),
+        postgres: fact(postgres.map(|(postgres, _)| postgres)),
+        haproxy: fact(haproxy),
+        pgbouncer: fact(pgbouncer),
+        ..unknown(node.id(), address)
+    };
+    Seen { node, keys, view }
+}
+
+/// Whether the machine accepts or refuses a connection, wherever it is knocked.
+async fn is_there(asker: &Asker<'_>, address: Ipv4Addr) -> bool {
+    let knocks = KNOCK.map(|port| async move {
+        match timeout_at(asker.deadline, TcpStream::connect((address, port))).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => Silence::from(&error).came_back(),
+            Err(_) => false,
+        }
+    });
+    join_all(knocks).await.contains(&true)
+}
+
+/// What its agent says and how far its clock is ahead. A node whose own agent is silent looks itself.
+async fn ask_agent(asker: &Asker<'_>, node: pgstack_topology::Node) -> (Fact<Local>, Fact<i64>) {
+    let late = || (Fact::unknown(Silence::Late.to_string()), Fact::unknown(Silence::Late.to_string()));
+    let asked = agent::client::ask(node.ip().addr(), &asker.env.agent_token);
+    if !is_me(asker.env, node.id()) {
+        return timeout_at(asker.deadline, asked).await.unwrap_or_else(|_| late());
+    }
+    let told = timeout(OWN_AGENT, asked).await.unwrap_or_else(|_| late());
+    if told.0.known().is_some() {
+        return told;
+    }
+    match timeout_at(asker.deadline, local::look(asker.stack)).await {
+        Ok(local) => (Fact::Known(local), Fact::Known(0)),
+        Err(_) => told,
+    }
+}
+
+async fn ask_etcd(
+    asker: &Asker<'_>,
+    node: pgstack_topology::Node,
+) -> Result<(pgstack_health::Etcd, Option<etcd::Keys>), Silence> {
+    let url = node.etcd_client_url();
+    let (look, process) =
+        tokio::join!(look_at_etcd(&url, dcs::PREFIX, asker.deadline), asker.observer.etcd_process(node));
+    etcd::told(look, process, asker.env.local.topology())
+}
+
+/// What its Patroni says, and how far the machine's clock is ahead, by the answer's date.
+async fn ask_patroni(asker: &Asker<'_>, address: Ipv4Addr) -> (Result<Patroni, Silence>, Option<i64>) {
+    let stopwatch = Stopwatch::start();
+    match asker.observer.instance_said(address).await {
+        Ok((instance, date)) => {
+            let way = stopwatch.stop();
+            (Ok(patroni::told(instance)), date.and_then(|date| clock::offset_of_date(&date, way)))
+        }
+        Err(silence) => (Err(silence), None),
+    }
+}
+
+async fn ask_haproxy(asker: &Asker<'_>, address: Ipv4Addr) -> Result<Haproxy, Silence> {
+    let (proxy, statistics) = tokio::join!(
+        asker.observer.haproxy_said(address),
+        asker.observer.haproxy_statistics(address, &asker.env.stats_password)
+    );
+    Ok(haproxy::told(proxy?, statistics))
+}

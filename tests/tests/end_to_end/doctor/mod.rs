@@ -1,0 +1,145 @@
+//! Every trouble that the lab can produce is made for real. `doctor` names it, and nothing else, on each node that
+//! is left, and what it says to do mends it.
+
+mod containers;
+mod etcd;
+mod files;
+mod nodes;
+mod patroni;
+mod postgres;
+mod proxies;
+mod vip;
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pgstack_lab::{Lab, Machine, STACK};
+use pgstack_tests::cluster::{leader, with_cluster};
+use serde_json::Value;
+
+use crate::LAB;
+
+/// How long a trouble may take until it shows, or until what mended it shows.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// The machines of a healthy cluster, on which `doctor` is silent.
+struct Patients<'a> {
+    lab: &'a Lab,
+    machines: Vec<Machine>,
+    leader: u8,
+}
+
+/// Begins with a healthy cluster, lets `test` break it, and ends with one that `doctor` is silent about.
+fn trouble(test: impl AsyncFnOnce(&Patients<'_>)) {
+    with_cluster(LAB, 3, async |lab| {
+        let machines = lab.machines().await.expect("machines");
+        let patients = Patients { lab, leader: leader(lab).await.id(), machines };
+        patients.are_healthy().await;
+        test(&patients).await;
+        patients.are_healthy().await;
+    });
+}
+
+impl Patients<'_> {
+    fn machine(&self, id: u8) -> &Machine {
+        self.machines.iter().find(|machine| machine.id() == id).expect("a machine")
+    }
+
+    fn leader(&self) -> &Machine {
+        self.machine(self.leader)
+    }
+
+    /// A machine that does not lead.
+    fn replica(&self) -> &Machine {
+        self.machines.iter().find(|machine| machine.id() != self.leader).expect("a replica")
+    }
+
+    /// The machines that are on, as of now.
+    async fn living(&self) -> Vec<Machine> {
+        let machines = self.lab.machines().await.expect("machines");
+        machines.into_iter().filter(Machine::is_running).collect()
+    }
+
+    async fn are_healthy(&self) {
+        self.show(&[]).await;
+    }
+
+    /// Waits until `doctor` names exactly these codes on every machine that is on.
+    async fn show(&self, codes: &[&str]) {
+        for machine in self.living().await {
+            self.shows(&machine, codes).await;
+        }
+    }
+
+    /// Waits until `doctor` names exactly these codes on one machine.
+    async fn shows(&self, machine: &Machine, codes: &[&str]) {
+        let wanted: BTreeSet<String> = codes.iter().map(|code| format!("PGS-{code}")).collect();
+        let last = Mutex::new(Vec::new());
+        let seen = within(SETTLED, async || {
+            let findings = findings(machine).await;
+            let found: BTreeSet<String> = findings.iter().map(|finding| text(&finding["code"])).collect();
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = findings;
+            (found == wanted).then_some(())
+        });
+        let seen = seen.await;
+        let last = serde_json::to_string_pretty(&*last.lock().unwrap_or_else(PoisonError::into_inner));
+        assert!(seen.is_some(), "node {}: wanted {wanted:?}, doctor says: {}", machine.id(), last.unwrap_or_default());
+    }
+
+    /// Does what `doctor` says: the safe mends by `--fix` on every node, the rest as it is printed.
+    async fn mend(&self) {
+        for machine in self.living().await {
+            // exit 1 where something is left for another node
+            machine.run(&[&format!("{STACK}/doctor"), "--fix", "--yes"]).await.expect("run");
+        }
+        let living = self.living().await;
+        for finding in findings(&living[0]).await {
+            for mend in finding["mends"].as_array().expect("mends") {
+                let (command, risk) = (text(&mend["command"]), text(&mend["risk"]));
+                if command.is_empty() || risk == "safe" {
+                    continue;
+                }
+                let on = mend["node"].as_u64().map_or(living[0].id(), |node| u8::try_from(node).expect("a node"));
+                let output =
+                    self.machine(on).run(&["sh", "-c", &format!("cd {STACK} && {command}")]).await.expect("run");
+                assert_eq!(output.code, 0, "node {on}: {command}: {}{}", output.stdout, output.stderr);
+            }
+        }
+    }
+
+    /// Breaks something by a script on a machine, waits until the codes show everywhere, and does what is printed.
+    async fn breaks(&self, machine: &Machine, script: &str, codes: &[&str]) {
+        machine.sh(&format!("cd {STACK}; {script}")).await.expect("broken");
+        self.show(codes).await;
+        self.mend().await;
+    }
+}
+
+/// What `doctor` finds on a machine.
+async fn findings(machine: &Machine) -> Vec<Value> {
+    let output = machine.run(&[&format!("{STACK}/doctor"), "--json"]).await.expect("run");
+    let said: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+    assert!(said["findings"].is_array(), "{}{}", output.stdout, output.stderr);
+    let findings = said["findings"].as_array().expect("findings").clone();
+    assert_eq!(output.code, i64::from(!findings.is_empty()), "{}", output.stdout);
+    findings
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Looks again and again until there is something, or the time is up.
+async fn within<T>(limit: Duration, look: impl AsyncFn() -> Option<T>) -> Option<T> {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return Some(found);
+        }
+        if began.elapsed() > limit {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}

@@ -1,0 +1,73 @@
+//! Patroni and what it keeps in etcd.
+
+use super::trouble;
+
+const PATRONICTL: &str = "docker exec patroni patronictl -c /config/patroni.yml";
+
+#[test]
+fn a_cluster_left_in_maintenance_mode() {
+    trouble(async |patients| {
+        patients.breaks(patients.replica(), &format!("{PATRONICTL} pause --wait"), &["033"]).await;
+    });
+}
+
+#[test]
+fn a_failsafe_that_is_switched_off() {
+    trouble(async |patients| {
+        let script = format!("{PATRONICTL} edit-config --force -s failsafe_mode=false");
+        patients.breaks(patients.leader(), &script, &["035"]).await;
+    });
+}
+
+#[test]
+fn synchronous_mode_without_a_standby_that_may_be_one() {
+    trouble(async |patients| {
+        let script = format!("{PATRONICTL} edit-config --force -s synchronous_mode=true");
+        patients.leader().sh(&script).await.expect("set");
+        patients.are_healthy().await;
+        for machine in patients.machines.iter().filter(|machine| machine.id() != patients.leader) {
+            machine.sh("docker stop patroni").await.expect("stopped");
+        }
+        patients.show(&["010", "036"]).await;
+        patients.mend().await;
+        patients.are_healthy().await;
+        let script = format!("{PATRONICTL} edit-config --force -s synchronous_mode=null");
+        patients.leader().sh(&script).await.expect("set back");
+    });
+}
+
+#[test]
+fn a_registered_member_that_is_none_of_ours() {
+    trouble(async |patients| {
+        let script = "docker exec etcd etcdctl put /service/pg-cluster/members/patroni9 \
+                      '{\"conn_url\":\"postgres://10.99.99.99:5432/postgres\",\"api_url\":\"http://10.99.99.99:8008/patroni\",\
+                      \"state\":\"running\",\"role\":\"replica\"}'";
+        patients.breaks(patients.replica(), script, &["037"]).await;
+    });
+}
+
+#[test]
+fn a_container_address_that_is_registered() {
+    trouble(async |patients| {
+        let replica = patients.replica();
+        // an override beats every file, as an old compose file would
+        let compose = "printf 'services:\\n  patroni:\\n    command: [\"/bin/sh\", \"-c\", \"set -a; . /config/patroni.env; \
+                       PATRONI_POSTGRESQL_CONNECT_ADDRESS=172.18.0.3:5432; exec patroni /config/patroni.yml\"]\\n' \
+                       > docker-compose.override.yaml; docker compose up -d --no-deps patroni";
+        replica.sh(&format!("cd {}; {compose}", pgstack_lab::STACK)).await.expect("broken");
+        patients.show(&["031"]).await;
+        replica.sh(&format!("rm {}/docker-compose.override.yaml", pgstack_lab::STACK)).await.expect("removed");
+        patients.mend().await;
+    });
+}
+
+#[test]
+fn times_that_do_not_fit() {
+    trouble(async |patients| {
+        let before = "ttl=30 -s loop_wait=10 -s retry_timeout=10";
+        let script = format!("{PATRONICTL} edit-config --force -s ttl=20 -s loop_wait=10 -s retry_timeout=10");
+        patients.leader().sh(&script).await.expect("set");
+        patients.show(&["039"]).await;
+        patients.leader().sh(&format!("{PATRONICTL} edit-config --force -s {before}")).await.expect("set back");
+    });
+}
