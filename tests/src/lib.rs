@@ -1,5 +1,6 @@
 //! Shared by the tests of the whole stack.
 
+pub mod browser;
 pub mod cluster;
 pub mod writer;
 

@@ -11,7 +11,8 @@ fn main() -> ExitCode {
     run(|terminal| {
         let screen = screen();
         let watch = watch.map(Duration::from_secs);
-        let options = Status { json, watch, serve, colour: screen.colour, width: screen.width };
+        let (colour, width, height) = (screen.colour, screen.width, screen.height);
+        let options = Status { json, watch, serve, colour, width, height };
         Ok(block_on(status(&stack.locate()?, options, terminal))?)
     })
 }

@@ -10,6 +10,8 @@ pub struct Screen {
     pub colour: bool,
     /// In characters; 80 where it is no terminal.
     pub width: usize,
+    /// In lines; none where it is no terminal.
+    pub height: Option<usize>,
 }
 
 /// Looks at stdout.
@@ -17,6 +19,10 @@ pub fn screen() -> Screen {
     let is_terminal = io::stdout().is_terminal();
     let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let width = if is_terminal { console::Term::stdout().size().1 } else { 80 };
-    Screen { colour: is_terminal && !plain, width: usize::from(width).max(40) }
+    let (height, width) = if is_terminal { console::Term::stdout().size() } else { (0, 80) };
+    Screen {
+        colour: is_terminal && !plain,
+        width: usize::from(width).max(40),
+        height: is_terminal.then_some(usize::from(height)),
+    }
 }

@@ -41,6 +41,7 @@ fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
 /// One PostgreSQL as its own Patroni describes it at this moment; what the others know of it is up
 /// to loop_wait old.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "Patroni's own")]
 pub struct Instance {
     /// `primary`, `replica`, …
     #[serde(default)]

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use pgstack_diagnostics::{Answer, Console, Ended};
 use pgstack_env::NodeEnv;
 use pgstack_health::fix::{Job, Left, Plan, Why, plan};
-use pgstack_health::{Finding, Risk, examine};
+use pgstack_health::{Finding, Risk, examine, report, unknown};
 use pgstack_workdir::StackDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 
-use crate::{Doctor, DoctorError, gather, report};
+use crate::{Doctor, DoctorError, gather};
 
 /// How long facts may take to settle after the last command.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -25,11 +25,11 @@ pub(crate) async fn fix(
     console: &dyn Console,
 ) -> Result<Ended, DoctorError> {
     if findings.is_empty() {
-        console.out("Nothing is wrong.");
         return Ok(Ended::Done);
     }
     let env = stack.settings()?.env;
     let plan = plan(findings, env.local.me().id());
+    console.out("");
     show(&plan, console);
     if plan.here.is_empty() {
         console.note("Nothing here is safe to run on this node by itself.");
@@ -46,14 +46,10 @@ pub(crate) async fn fix(
             worked.push(at);
         }
     }
-    let left = settled(stack, &env, &plan.here, console).await;
-    if left.is_empty() {
-        console.out("Nothing is wrong any more.");
-        return Ok(Ended::Done);
-    }
-    console.out("\nStill wrong:");
-    report::show(&left, options, console);
-    Ok(Ended::Unfinished)
+    let (left, unknown) = settled(stack, &env, &plan.here, console).await;
+    console.out("");
+    console.out(report(&left, &unknown, options.width, options.colour).trim_end());
+    Ok(if left.is_empty() { Ended::Done } else { Ended::Unfinished })
 }
 
 fn agreed(options: Doctor, console: &dyn Console) -> bool {
@@ -151,16 +147,18 @@ async fn pass_on(stream: Option<impl AsyncRead + Unpin>, console: &dyn Console) 
     }
 }
 
-/// Looks until nothing is wrong, or only what no command was run for, or the time is up.
-async fn settled(stack: &StackDir, env: &NodeEnv, jobs: &[Job], console: &dyn Console) -> Vec<Finding> {
+/// Looks until nothing is wrong, or only what no command was run for, or the time is up: what is left, and what
+/// is not known.
+async fn settled(stack: &StackDir, env: &NodeEnv, jobs: &[Job], console: &dyn Console) -> (Vec<Finding>, Vec<String>) {
     console.begin("looking again");
     let began = Instant::now();
     loop {
-        let findings = examine(&gather(stack, env).await);
+        let snapshot = gather(stack, env).await;
+        let findings = examine(&snapshot);
         let is_hoped_for = |finding: &Finding| jobs.iter().any(|job| job.codes.contains(&finding.code));
         if !findings.iter().any(is_hoped_for) || began.elapsed() > SETTLE {
             console.end("done");
-            return findings;
+            return (findings, unknown(&snapshot));
         }
         console.progress(&format!("{} findings left", findings.len()));
         tokio::time::sleep(PAUSE).await;

@@ -7,9 +7,10 @@ mod fix;
 mod gather;
 mod local;
 mod preflight;
-mod report;
 mod serve;
 mod status;
+mod stop;
+mod watch;
 
 pub use agent::agent;
 pub use error::DoctorError;

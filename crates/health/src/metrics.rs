@@ -16,7 +16,7 @@ pub const METRICS: &[(&str, &str)] = &[
     ("pgstack_postgres_losses_survived", "How many more nodes may be lost before nobody can lead PostgreSQL."),
     ("pgstack_etcd_losses_survived", "How many more nodes may be lost before etcd loses its quorum."),
     ("pgstack_findings", "Findings by code, severity and node; node is empty for the whole cluster."),
-    ("pgstack_findings_total", "Findings by severity."),
+    ("pgstack_findings_by_severity", "Findings by severity."),
     ("pgstack_postgres_primary", "1 if PostgreSQL takes writes there, by Patroni's word."),
     ("pgstack_postgres_streaming", "1 if PostgreSQL streams from another one."),
     ("pgstack_postgres_timeline", "PostgreSQL's timeline."),
@@ -120,7 +120,7 @@ fn of_cluster(snapshot: &Snapshot, findings: &[Finding], series: &mut Series) {
     };
     for severity in [Severity::Critical, Severity::Warning, Severity::Notice] {
         let count = findings.iter().filter(|finding| finding.severity == severity).count();
-        series.add("pgstack_findings_total", &[("severity", word(severity))], count);
+        series.add("pgstack_findings_by_severity", &[("severity", word(severity))], count);
     }
     let mut counts: BTreeMap<(&str, &str, String), usize> = BTreeMap::new();
     for finding in findings {

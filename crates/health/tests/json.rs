@@ -1,4 +1,5 @@
 //! `status --json`: its schema is docs/status-json.md, field by field.
+#![expect(clippy::disallowed_methods, reason = "tests read their fixtures; the library itself is pure")]
 
 mod sample;
 

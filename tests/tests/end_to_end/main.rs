@@ -5,10 +5,12 @@ mod doctor;
 mod faults;
 mod operator;
 mod orders;
+mod page;
 mod reclone;
 mod removal;
 mod repair;
 mod settings;
+mod status;
 
 /// The name of the shared lab.
 const LAB: &str = "e2e";

@@ -4,7 +4,7 @@ use pgstack_cluster_view::{EtcdProcess, Silence};
 use pgstack_etcd::client::{Entry, Look, LookError};
 use pgstack_etcd::{Alarm, Member};
 use pgstack_health::{Etcd, EtcdAlarm, EtcdMember};
-use pgstack_topology::{NodeId, Topology};
+use pgstack_topology::{Node, NodeId, Topology};
 
 /// etcd's own default, and what etcd.yml sets: 2 GiB.
 const QUOTA: u64 = 2 << 30;
@@ -97,7 +97,7 @@ fn peers(process: EtcdProcess, topology: &Topology) -> Vec<EtcdMember> {
 
 /// Members are matched with nodes by where the others reach them, never by name.
 fn node_of(peer_urls: &[String], topology: &Topology) -> Option<NodeId> {
-    topology.nodes().find(|node| peer_urls.contains(&node.etcd_peer_url())).map(|node| node.id())
+    topology.nodes().find(|node| peer_urls.contains(&node.etcd_peer_url())).map(Node::id)
 }
 
 #[cfg(test)]

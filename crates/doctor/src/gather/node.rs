@@ -59,38 +59,49 @@ pub(super) async fn look(asker: &Asker<'_>, node: pgstack_topology::Node) -> See
         ask_haproxy(asker, address),
         pgbouncer::ask(address, login, asker.deadline),
     );
-    let came_back = [
-        etcd.as_ref().err().is_none_or(Silence::came_back),
-        patroni.as_ref().err().is_none_or(Silence::came_back),
-        postgres.as_ref().err().is_none_or(Silence::came_back),
-        haproxy.as_ref().err().is_none_or(Silence::came_back),
-        pgbouncer.as_ref().err().is_none_or(Silence::came_back),
-        there,
-        local.known().is_some(),
+    let silences = [
+        etcd.as_ref().err(),
+        patroni.as_ref().err(),
+        postgres.as_ref().err(),
+        haproxy.as_ref().err(),
+        pgbouncer.as_ref().err(),
     ];
-    let clock_offset_ms = match (is_me(asker.env, node.id()), agent_clock, &postgres, date) {
-        (true, ..) => Fact::Known(0),
-        (false, Fact::Known(offset), ..) => Fact::Known(offset),
-        (false, _, Ok((_, offset)), _) => Fact::Known(*offset),
-        (false, _, Err(_), Some(offset)) => Fact::Known(offset),
-        (false, unknown, Err(_), None) => unknown,
+    let reachable = there || local.known().is_some() || silences.iter().any(|one| one.is_none_or(Silence::came_back));
+    // of a machine that is off the kernel says so to some, and to others nothing in time
+    let no_route = silences.contains(&Some(&Silence::NoRoute));
+    let why = (!reachable).then_some(if no_route { Silence::NoRoute } else { Silence::Late });
+    let (local, agent_clock) = match &why {
+        Some(why) => (fact(Err(why.clone())), fact(Err(why.clone()))),
+        None => (local, agent_clock),
+    };
+    let told = agent_clock.known().copied();
+    let by_sql = postgres.as_ref().ok().map(|(_, offset)| *offset);
+    let clock_offset_ms = match told.or(by_sql).or(date) {
+        _ if is_me(asker.env, node.id()) => Fact::Known(0),
+        Some(offset) => Fact::Known(offset),
+        None => agent_clock,
     };
     let (etcd, keys) = match etcd {
-        Ok((etcd, keys)) => (Fact::Known(etcd), keys),
-        Err(silence) => (fact(Err(silence)), None),
+        Ok((etcd, keys)) => (Ok(etcd), keys),
+        Err(silence) => (Err(silence), None),
     };
     let node = Node {
-        reachable: came_back.contains(&true),
+        reachable,
         local,
         clock_offset_ms,
-        etcd,
-        patroni: fact(patroni),
-        postgres: fact(postgres.map(|(postgres, _)| postgres)),
-        haproxy: fact(haproxy),
-        pgbouncer: fact(pgbouncer),
+        etcd: settled(etcd, why.as_ref()),
+        patroni: settled(patroni, why.as_ref()),
+        postgres: settled(postgres.map(|(postgres, _)| postgres), why.as_ref()),
+        haproxy: settled(haproxy, why.as_ref()),
+        pgbouncer: settled(pgbouncer, why.as_ref()),
         ..unknown(node.id(), address)
     };
     Seen { node, keys, view }
+}
+
+/// One reason for everything where nothing came back.
+fn settled<T>(answer: Result<T, Silence>, why: Option<&Silence>) -> Fact<T> {
+    fact(answer.map_err(|silence| why.cloned().unwrap_or(silence)))
 }
 
 /// Whether the machine accepts or refuses a connection, wherever it is knocked.
@@ -108,11 +119,11 @@ async fn is_there(asker: &Asker<'_>, address: Ipv4Addr) -> bool {
 /// What its agent says and how far its clock is ahead. A node whose own agent is silent looks itself.
 async fn ask_agent(asker: &Asker<'_>, node: pgstack_topology::Node) -> (Fact<Local>, Fact<i64>) {
     let late = || (Fact::unknown(Silence::Late.to_string()), Fact::unknown(Silence::Late.to_string()));
-    let asked = agent::client::ask(node.ip().addr(), &asker.env.agent_token);
+    let answer = agent::client::ask(node.ip().addr(), &asker.env.agent_token);
     if !is_me(asker.env, node.id()) {
-        return timeout_at(asker.deadline, asked).await.unwrap_or_else(|_| late());
+        return timeout_at(asker.deadline, answer).await.unwrap_or_else(|_| late());
     }
-    let told = timeout(OWN_AGENT, asked).await.unwrap_or_else(|_| late());
+    let told = timeout(OWN_AGENT, answer).await.unwrap_or_else(|_| late());
     if told.0.known().is_some() {
         return told;
     }

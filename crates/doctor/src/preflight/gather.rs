@@ -115,8 +115,7 @@ async fn images(engine: &Result<Engine, Tool>, env: Option<&NodeEnv>) -> Fact<BT
     let Some(env) = env else { return Fact::unknown(NO_SETTINGS) };
     let Ok(engine) = engine else { return Fact::unknown("no Docker engine answers") };
     let images = &env.images;
-    let named =
-        [&images.etcd, &images.patroni, &images.haproxy, &images.pgbouncer, &images.keepalived, &images.agent];
+    let named = [&images.etcd, &images.patroni, &images.haproxy, &images.pgbouncer, &images.keepalived, &images.agent];
     let mut found = BTreeMap::new();
     for image in named {
         match timeout(PATIENCE, engine.has_image(image.as_ref())).await {
@@ -136,7 +135,10 @@ fn unusable(stack: &StackDir) -> Vec<String> {
     if !runs {
         found.push(format!("{} is not there, or cannot be run", agent.display()));
     }
-    found.extend(disk::read_only(stack));
+    // another user than root may write nowhere, which is said already
+    if nix::unistd::geteuid().is_root() {
+        found.extend(disk::read_only(stack));
+    }
     found
 }
 

@@ -21,7 +21,7 @@ pub(crate) async fn preflight(stack: &StackDir, options: Doctor, console: &dyn C
     if options.json {
         show::json(&machine, &checks, &found, console);
     } else {
-        show::screen(&checks, &found, options, console);
+        show::screen(&checks, &found, settings.is_ok(), options, console);
     }
     // what needs no .env was looked at all the same
     settings?;

@@ -1,11 +1,11 @@
 //! How the checks are shown: one line each, what is wrong below them.
 
 use pgstack_diagnostics::Console;
-use pgstack_health::Finding;
 use pgstack_health::preflight::{Check, Machine, Outcome};
+use pgstack_health::{Finding, report};
 use serde::Serialize;
 
-use crate::{Doctor, report};
+use crate::Doctor;
 
 #[derive(Serialize)]
 struct Json<'a> {
@@ -18,15 +18,16 @@ pub(super) fn json(machine: &Machine, checks: &[Check], findings: &[Finding], co
     console.out(&serde_json::to_string_pretty(&Json { machine, checks, findings }).unwrap_or_default());
 }
 
-pub(super) fn screen(checks: &[Check], findings: &[Finding], options: Doctor, console: &dyn Console) {
+/// `complete`: there is a `.env` to look by.
+pub(super) fn screen(checks: &[Check], findings: &[Finding], complete: bool, options: Doctor, console: &dyn Console) {
     for check in checks {
         console.out(&line(check, options.colour, options.width));
     }
-    if findings.is_empty() {
-        console.out("\nNothing is wrong here: ./deploy");
-    } else {
-        console.out("");
-        report::show(findings, options, console);
+    console.out("");
+    match (findings, complete) {
+        ([], true) => console.out("nothing stands in a deploy's way: ./deploy"),
+        ([], false) => console.out("nothing else is wrong, as far as can be seen without a .env"),
+        _ => console.out(report(findings, &[], options.width, options.colour).trim_end()),
     }
 }
 

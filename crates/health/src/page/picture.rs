@@ -187,7 +187,7 @@ fn describe(snapshot: &Snapshot, rows: &[Row], quorum: &str) -> String {
             text += " leads";
         } else if row.streams {
             let lag = lag_bytes(snapshot, to_node(snapshot, row)).map_or_else(|| "an unknown lag".to_owned(), size);
-            text += &format!(" streams from the leader, {lag} behind");
+            text.extend([" streams from the leader, ", &lag, " behind"]);
         } else {
             text += " does not stream";
         }

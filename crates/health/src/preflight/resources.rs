@@ -91,7 +91,7 @@ fn disk(machine: &Machine) -> Check {
         } else {
             return (detail, Vec::new());
         };
-        let what = format!("only {} of {} are free where {path} lies", size(*free), size(*all));
+        let what = format!("only {} are free where {path} lies, of {}", size(*free), size(*all));
         let found = Finding {
             evidence: vec![format!("file system of {path}: {} of {} free", size(*free), size(*all))],
             mends: vec![by_hand(

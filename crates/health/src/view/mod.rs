@@ -11,7 +11,7 @@ pub(crate) use unknown::{Unknown, unknown};
 use time::OffsetDateTime;
 
 /// `2026-01-31 04:05:06 UTC`.
-pub(crate) fn moment(ms: u64) -> String {
+pub fn moment(ms: u64) -> String {
     let seconds = i64::try_from(ms / 1000).unwrap_or(i64::MAX);
     let Ok(at) = OffsetDateTime::from_unix_timestamp(seconds) else {
         return "(no date)".to_owned();

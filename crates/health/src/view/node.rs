@@ -46,6 +46,7 @@ impl Word {
 
 /// A node in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Row {
     pub(crate) id: NodeId,
     pub(crate) address: Ipv4Addr,

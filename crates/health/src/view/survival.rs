@@ -147,9 +147,7 @@ fn postgres(snapshot: &Snapshot, etcd: &Margin) -> Margin {
         others.filter_map(|node| Some((node.id, hindrance(snapshot, leader, node)?))).collect();
     let able = snapshot.nodes.len() - refused.len();
     let mut why = format!("{able} of {} nodes can lead", snapshot.nodes.len());
-    for (id, hindrance) in refused {
-        why += &format!("; node {id} {hindrance}");
-    }
+    why.extend(refused.iter().map(|(id, hindrance)| format!("; node {id} {hindrance}")));
     Margin::Losses { count: able - 1, why }
 }
 

@@ -41,6 +41,7 @@ fn of_node(node: &Node) -> Vec<(String, String)> {
         ("Patroni", node.patroni.why()),
         ("PostgreSQL", node.postgres.why()),
         ("HAProxy", node.haproxy.why()),
+        ("HAProxy's servers", node.haproxy.known().and_then(|haproxy| haproxy.servers_unknown.as_deref())),
         ("PgBouncer", node.pgbouncer.why()),
         ("containers, files and disks", node.local.why()),
         // the clock is told by the agent's answer: one reason for both

@@ -150,7 +150,7 @@ fn haproxy(size: u8) -> Haproxy {
         }
     };
     let servers = ["primary", "replicas"].iter().flat_map(|backend| (1..=size).map(move |id| server(backend, id)));
-    Haproxy { settings: "a1b2".to_owned(), dcs_settings: None, servers: servers.collect() }
+    Haproxy { settings: "a1b2".to_owned(), servers: servers.collect(), ..Haproxy::default() }
 }
 
 fn pgbouncer() -> Pgbouncer {
@@ -322,6 +322,7 @@ pub fn full() -> (Snapshot, Vec<Finding>) {
     }
     if let Fact::Known(haproxy) = &mut node.haproxy {
         haproxy.dcs_settings = Some("c3".to_owned());
+        haproxy.servers_unknown = Some("the password is refused".to_owned());
     }
     if let Fact::Known(pooler) = &mut node.pgbouncer {
         pooler.paused = vec!["*".to_owned()];
@@ -329,6 +330,7 @@ pub fn full() -> (Snapshot, Vec<Finding>) {
     }
     if let Fact::Known(dcs) = &mut snapshot.dcs {
         dcs.sync_standbys = vec!["patroni2".to_owned()];
+        dcs.failsafe = vec!["patroni1".to_owned()];
         dcs.members[0].tags = pairs("nofailover", "true");
     }
     (snapshot, findings)
