@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// The protocol's number (RFC 3768).
-const VRRP: i32 = 112;
+pub(crate) const VRRP: i32 = 112;
 
 /// One announcement of a node that holds a VIP.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Advert {
     }
 
     /// Reads an IPv4 packet with VRRP version 2 in it.
-    fn parse(packet: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(packet: &[u8]) -> Option<Self> {
         let header = usize::from(packet.first()? & 0x0f) * 4;
         let from = <[u8; 4]>::try_from(packet.get(12..16)?).ok()?;
         let vrrp = packet.get(header..)?;

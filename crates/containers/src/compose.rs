@@ -26,6 +26,7 @@ const ENGINE: &str = "unix:///var/run/docker.sock";
 #[derive(Debug, Clone)]
 pub struct Compose {
     root: PathBuf,
+    version: String,
 }
 
 /// What to bring up.
@@ -40,7 +41,7 @@ pub enum Up {
 impl Compose {
     /// Makes sure that there is a Compose v2. `root` is the stack directory.
     pub async fn find(root: &Path) -> Result<Self, ContainersError> {
-        let compose = Self { root: root.to_owned() };
+        let mut compose = Self { root: root.to_owned(), version: String::new() };
         let mut command = compose.command(&["version", "--short"]);
         let output = match command.output().await {
             Ok(output) => output,
@@ -50,10 +51,18 @@ impl Compose {
         let version = String::from_utf8_lossy(&output.stdout).trim().trim_start_matches('v').to_owned();
         let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
         match major {
-            Some(2..) if output.status.success() => Ok(compose),
+            Some(2..) if output.status.success() => {
+                compose.version = version;
+                Ok(compose)
+            }
             Some(_) => Err(ContainersError::NoComposeV2 { found: format!("version {version}") }),
             None => Err(ContainersError::NoComposeV2 { found: "no `docker compose`".to_owned() }),
         }
+    }
+
+    /// Its version: `2.26.1`.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// The file with a user's own additions, where there is one.

@@ -57,7 +57,7 @@ impl Hint for ContainersError {
             Self::Compose { detail, .. }
                 if detail.contains("port is already allocated") || detail.contains("address already in use") =>
             {
-                vec!["another program holds that port on this machine: `ss -ltnp` names it".to_owned()]
+                vec!["another program holds that port on this machine: `./doctor --preflight` names it".to_owned()]
             }
             _ => Vec::new(),
         }

@@ -13,6 +13,8 @@ mod error;
 #[cfg(feature = "docker")]
 mod one_off;
 mod service;
+#[cfg(feature = "docker")]
+mod survey;
 
 #[cfg(feature = "docker")]
 pub use compose::{Compose, Up};
@@ -24,3 +26,5 @@ pub use error::ContainersError;
 #[cfg(feature = "docker")]
 pub use one_off::OneOff;
 pub use service::{ContainerState, Service};
+#[cfg(feature = "docker")]
+pub use survey::Running;

@@ -215,7 +215,8 @@ impl Hint for DeployError {
                 "set KEEPALIVED_INTERFACE={holder}: keepalived speaks to the other nodes from NODE_IP, through that interface \
                  alone; through another one no node would hear it, and two would hold the VIP"
             )],
-            Self::NoInterface { .. } => one("`ip -br addr` lists the interfaces; take the one that holds NODE_IP"),
+            Self::NoInterface { .. } => one("`ip -br addr` lists the interfaces; take the one that holds NODE_IP. `./doctor --preflight` looks at the \
+                 rest of this machine, too"),
             Self::OtherStack { service, .. } => vec![format!(
                 "one stack per machine: run it in that folder, or remove the container first (docker rm -f {service}), \
                  knowing what it is"

@@ -42,6 +42,14 @@ impl<T> Fact<T> {
         }
     }
 
+    /// The same fact, seen otherwise.
+    pub fn map<U>(self, look: impl FnOnce(T) -> U) -> Fact<U> {
+        match self {
+            Self::Known(fact) => Fact::Known(look(fact)),
+            Self::Unknown { unknown } => Fact::Unknown { unknown },
+        }
+    }
+
     /// Why it is not known.
     pub fn why(&self) -> Option<&str> {
         match self {

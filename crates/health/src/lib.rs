@@ -4,9 +4,11 @@
 pub mod code;
 mod fact;
 mod finding;
+pub mod fix;
 mod json;
 mod metrics;
 mod page;
+pub mod preflight;
 mod report;
 mod rules;
 mod screen;
