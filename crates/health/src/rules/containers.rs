@@ -118,12 +118,12 @@ fn failing(node: &Node, local: &Local) -> Vec<Trouble> {
         if let Some(said) = &container.trouble {
             trouble = trouble.seen(format!("log of {service} on node {id}: {said}"));
         }
-        troubles.push(trouble.safe(id, "./deploy", "mends what is wrong with its files, folders and membership").mend(
-            id,
-            Risk::Manual,
-            format!("docker logs --tail 50 {service}"),
-            "its own words, where that is not enough",
-        ));
+        troubles.push(
+            trouble.safe(id, "./deploy", "mends what is wrong with its files, folders and membership").by_hand(
+                id,
+                format!("where that is not enough: `docker logs --tail 50 {service}` tells in its own words"),
+            ),
+        );
     }
     troubles
 }

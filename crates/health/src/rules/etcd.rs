@@ -51,20 +51,28 @@ fn quorum(scene: &Scene<'_>) -> Option<Trouble> {
         return None;
     }
     let all = &scene.snapshot.nodes;
-    let losses: Vec<String> = all.iter().filter_map(lost).collect();
+    let lines: Vec<String> = all.iter().filter_map(lost).collect();
+    // a member that runs and waits for the others is as good as they are
+    let gone = |node: &&Node| lost(node).is_some() && node.etcd.known().is_none();
+    let losses = all.iter().filter(gone).count();
     let waiting = scene.etcds().any(|(_, etcd)| !etcd.has_quorum);
     // a member that waits proves it; without one, a majority must be known to be gone
-    if !(waiting || 2 * losses.len() > all.len()) || losses.is_empty() {
+    if !(waiting || 2 * losses > all.len()) || lines.is_empty() {
         return None;
     }
     let mut trouble = Trouble::cluster(code::QUORUM_LOST, Severity::Critical, "etcd has no quorum")
-        .seen_all(losses)
+        .service("etcd")
+        .seen_all(lines)
         .because(NO_QUORUM_CAUSE);
-    let stopped = scene
-        .locals()
-        .filter(|(_, local)| local.containers.get("etcd").is_none_or(|container| container.status != "running"));
-    for (node, _) in stopped {
-        trouble = trouble.safe(node.id, "docker compose up -d --no-deps etcd", "a majority of the members is enough");
+    let is_stopped =
+        |node: &&Node| engine(node).is_some() && container(node, "etcd").is_none_or(|it| it.status != "running");
+    let stopped: Vec<NodeId> = scene.living().filter(is_stopped).map(|node| node.id).collect();
+    for id in &stopped {
+        trouble = trouble.safe(*id, "docker compose up -d --no-deps etcd", "a majority of the members is enough");
+    }
+    // where starting what was stopped is enough, nobody is to think of more
+    if 2 * (all.len() - losses + stopped.len()) > all.len() {
+        return Some(trouble);
     }
     Some(
         trouble
@@ -76,8 +84,8 @@ fn quorum(scene: &Scene<'_>) -> Option<Trouble> {
                 None,
                 Risk::Destructive,
                 "./scripts/reset-etcd-node1 --yes",
-                "the last resort, on one node only, when the others' etcd will never come back: docs/operations.md, \
-         \"etcd's quorum is lost for good\"",
+                "the last resort, on one node only, when the others' etcd will never come back: \
+                 docs/operations.md, \"etcd's quorum is lost for good\"",
             ),
     )
 }
@@ -109,7 +117,7 @@ fn member_down(node: &Node) -> Option<Trouble> {
     .seen(seen)
     .because("it cannot reach the other members (port 2380), its data does not fit the cluster, or its disk is stuck")
     .safe(id, "./deploy", "finds out which, and lets it join anew where its data is lost or outdated")
-    .mend(id, Risk::Manual, "docker logs --tail 50 etcd", "its own words");
+    .by_hand(id, "`docker logs --tail 50 etcd` tells in its own words");
     if let Some(said) = found.and_then(|container| container.trouble.clone()) {
         trouble = trouble.seen(format!("log of etcd on node {id}: {said}")).because(said);
     }
@@ -193,7 +201,7 @@ fn node_of(scene: &Scene<'_>, member: &str) -> Option<NodeId> {
 
 /// Forgets what nobody can ask for any more; the revision is etcd's own newest.
 const COMPACT: &str = "docker exec etcd sh -c 'rev=$(etcdctl endpoint status --write-out=fields | sed -n \
-                       \"s/^\\\"Revision\\\" : //p\") && etcdctl compact --physical \"$rev\"'";
+                       \"s/^\\\"Revision\\\" : //p\") && etcdctl compact --physical \"$rev\" || true'";
 /// Gives the room back on all members that serve, one after the other.
 fn defrag(scene: &Scene<'_>) -> String {
     let serving = scene.etcds().filter(|(_, etcd)| etcd.serves);
@@ -219,6 +227,7 @@ fn full(scene: &Scene<'_>, place: &str, node: Option<NodeId>) -> Trouble {
         )
     }));
     trouble = trouble
+        .service("etcd")
         .because("old revisions were never compacted, or something other than Patroni writes into this etcd")
         .safe(None, COMPACT, "first, once: forgets old revisions");
     trouble.safe(None, defrag(scene), "then, once: gives the room back, on one member after the other").safe(

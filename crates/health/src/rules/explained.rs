@@ -1,7 +1,6 @@
-//! What follows from what: one root cause, one finding. Every dependency between troubles is in the two
-//! tables here and nowhere else.
-
-use pgstack_topology::NodeId;
+//! What follows from what: one root cause, one finding. Every dependency between troubles is in the
+//! table here and nowhere else. A few troubles are told beside their causes, as they are worse than these: no quorum, no
+//! leader, no synchronous standby, no owner of the VIP.
 
 use super::scene::Scene;
 use super::trouble::Trouble;
@@ -36,7 +35,7 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     (PORT_BLOCKED, "patroni", NodeOrFollowers, &[NOT_STREAMING, WRITES_ASTRAY, PROXY_MISSES_REPLICA, SLOT, LAGGING]),
     (PORT_BLOCKED, "haproxy", Node, &[CLIENTS_WAIT]),
     // a container that does not run explains its service, and what that service does for others
-    (CONTAINER_DOWN, "etcd", Node, &[MEMBER_DOWN, FAILSAFE_ACTIVE, LEARNER_STUCK, MEMBER_MISSING, ETCD_SPLIT]),
+    (CONTAINER_DOWN, "etcd", Node, &[MEMBER_DOWN, FAILSAFE_ACTIVE, LEARNER_STUCK]),
     (
         CONTAINER_DOWN,
         "patroni",
@@ -69,7 +68,7 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
         Cluster,
         &[MEMBER_DOWN, NO_LEADER, FAILSAFE_ACTIVE, ETCD_SLOW, CLIENTS_WAIT, NO_OWNER, POSTGRES_DOWN],
     ),
-    (QUORUM_LOST, "etcd", Cluster, &[CONTAINER_FAILS]),
+    (QUORUM_LOST, "etcd", Cluster, &[CONTAINER_FAILS, PORT_BLOCKED]),
     (ETCD_FULL, "", Cluster, &[ETCD_SLOW, FAILSAFE_ACTIVE, NO_LEADER, MEMBER_DOWN]),
     (ETCD_FULL, "etcd", Cluster, &[CONTAINER_FAILS]),
     (ETCD_CORRUPT, "", Node, &[MEMBER_DOWN, CONTAINER_FAILS, ETCD_SLOW]),
@@ -79,7 +78,7 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     // who is counted among the voters and should not be, or the other way round
     (MEMBER_FOREIGN, "", Cluster, &[EVEN_VOTERS]),
     (MEMBER_MISSING, "", Cluster, &[EVEN_VOTERS]),
-    (MEMBER_MISSING, "etcd", Service, &[MEMBER_DOWN, CONTAINER_FAILS]),
+    (MEMBER_MISSING, "etcd", Service, &[MEMBER_DOWN, CONTAINER_FAILS, CONTAINER_DOWN]),
     (LEARNER_STUCK, "", Cluster, &[EVEN_VOTERS]),
     (LEARNER_STUCK, "etcd", Service, &[CONTAINER_FAILS]),
     // who leads, and where
@@ -109,62 +108,10 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     (FILE_ODD, "", Node, &[FILES_UNREAD, CONTAINER_OUTDATED, WRITES_ASTRAY, PROXY_MISSES_REPLICA]),
     (FILES_UNREAD, "haproxy", Node, &[WRITES_ASTRAY, PROXY_MISSES_REPLICA]),
     (ENV_INVALID, "", Node, &[FILE_ODD, ADDRESS_NOT_HERE]),
-    (
-        ENV_DIFFERS,
-        "",
-        Node,
-        &[FILE_ODD, FILES_UNREAD, CONTAINER_OUTDATED, POOLER_PASSWORD, NO_KEEPALIVED, VERSIONS_DIFFER],
-    ),
+    (ENV_DIFFERS, "", Node, &[FILE_ODD, POOLER_PASSWORD, NO_KEEPALIVED, VERSIONS_DIFFER]),
     (DCS_ENV_DIFFERS, "", Node, &[FILE_ODD, FILES_UNREAD]),
     (ADDRESS_NOT_HERE, "", Node, &[ADDRESS_WRONG, FILE_ODD, NO_KEEPALIVED]),
     (DISK, "", Node, &[ETCD_SLOW]),
-];
-
-/// Which nodes have to be broken together.
-enum All {
-    /// All that answer.
-    Living,
-    /// All but the leader.
-    Followers,
-}
-
-/// A trouble, the nodes, and the causes with their service.
-type Together = (&'static str, All, &'static [(&'static str, &'static str)]);
-
-/// What is a consequence only where every one of these nodes has one of the causes (of that service).
-const TOGETHER: &[Together] = &[
-    (
-        NO_OWNER,
-        All::Living,
-        &[
-            (CONTAINER_DOWN, "keepalived"),
-            (CONTAINER_DOWN, "haproxy"),
-            (CONTAINER_DOWN, "pgbouncer"),
-            (CONTAINER_FAILS, "keepalived"),
-            (CONTAINER_FAILS, "haproxy"),
-            (CONTAINER_FAILS, "pgbouncer"),
-            (OUT_OF_MEMORY, "keepalived"),
-            (OUT_OF_MEMORY, "haproxy"),
-            (OUT_OF_MEMORY, "pgbouncer"),
-            (NO_KEEPALIVED, "keepalived"),
-        ],
-    ),
-    (
-        NO_SYNC_STANDBY,
-        All::Followers,
-        &[
-            (NODE_SILENT, ""),
-            (AGENT_SILENT, ""),
-            (PORT_BLOCKED, "patroni"),
-            (CONTAINER_DOWN, "patroni"),
-            (CONTAINER_FAILS, "patroni"),
-            (NOT_STREAMING, ""),
-            (OTHER_CLUSTER, ""),
-            (OTHER_TIMELINE, ""),
-            (POSTGRES_DOWN, ""),
-            (WAL_LOST, ""),
-        ],
-    ),
 ];
 
 /// The troubles that no other one explains.
@@ -174,7 +121,7 @@ pub(super) fn causes(scene: &Scene<'_>, troubles: Vec<Trouble>) -> Vec<Trouble> 
             let trouble = &troubles[at];
             let others = troubles.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other);
             let mut others = others.filter(|other| other.finding.code != trouble.finding.code);
-            others.any(|cause| explains(scene, cause, trouble)) || together(scene, trouble, &troubles)
+            others.any(|cause| explains(scene, cause, trouble))
         })
         .collect();
     let kept = troubles.into_iter().zip(explained).filter(|(_, explained)| !explained);
@@ -204,27 +151,6 @@ fn explains(scene: &Scene<'_>, cause: &Trouble, trouble: &Trouble) -> bool {
 
 fn has(trouble: &Trouble, service: &str) -> bool {
     trouble.services.iter().any(|named| named == service)
-}
-
-fn together(scene: &Scene<'_>, trouble: &Trouble, troubles: &[Trouble]) -> bool {
-    let Some((_, all, causes)) = TOGETHER.iter().find(|(code, ..)| *code == trouble.finding.code) else { return false };
-    // in strict mode every commit hangs, which is more than each of its causes
-    if trouble.finding.code == NO_SYNC_STANDBY && trouble.finding.severity == crate::Severity::Critical {
-        return false;
-    }
-    let ids: Vec<NodeId> = match all {
-        All::Living => scene.living().map(|node| node.id).collect(),
-        All::Followers => trouble.about.clone(),
-    };
-    let broken = |id: &NodeId| {
-        troubles.iter().any(|other| {
-            let cause = |(code, service): &(&str, &str)| {
-                other.finding.code == *code && (service.is_empty() || has(other, service))
-            };
-            other.about.contains(id) && causes.iter().any(cause)
-        })
-    };
-    !ids.is_empty() && ids.iter().all(broken)
 }
 
 #[cfg(test)]

@@ -48,12 +48,7 @@ fn odd(node: &Node, local: &Local) -> Option<Trouble> {
         Trouble::of(code::FILE_ODD, Severity::Warning, id, what)
             .seen_all(lines)
             .because("somebody edited it by hand, or .env was changed and `deploy` has not run since")
-            .mend(
-                id,
-                Risk::Manual,
-                "./scripts/bootstrap --check",
-                "shows the differences; what you want to keep belongs into .env",
-            )
+            .by_hand(id, "`./scripts/bootstrap --check` shows the differences; what you want to keep belongs into .env")
             .mend(id, risk, "./deploy", "makes the files anew and tells the services"),
     )
 }
@@ -62,7 +57,10 @@ fn invalid(node: &Node) -> Option<Trouble> {
     let id = node.id;
     let why = match node.local.known() {
         // an agent that has not read the file yet says nothing about it
-        Some(local) => local.settings.why().filter(|why| why.contains(".env"))?,
+        Some(local) => {
+            let asked = !matches!(silence(&local.settings)?, Silence::Network | Silence::Mute);
+            local.settings.why().filter(|why| asked && !matches!(*why, "not asked" | "not read yet"))?
+        }
         None => node.local.why().filter(|_| silence(&node.local) == Some(Silence::NoSettings))?,
     };
     Some(
@@ -112,7 +110,7 @@ fn weak(node: &Node, local: &Local) -> Option<Trouble> {
             .seen_all(weak.iter().map(|(key, problem)| format!(".env of node {id}: {key}: {problem}")))
             .because("they are short, easily guessed, or the same for several roles")
             .by_hand(None, "choose new ones, the same in every .env: `openssl rand -hex 16` (KEEPALIVED_AUTH_PASS: `openssl rand -hex 4`)")
-            .mend(None, Risk::Manual, "./deploy", "then, on all nodes at the same time: no application notices; docs/operations.md, \"Change passwords\""),
+            .by_hand(None, "then ./deploy on all nodes at the same time: no application notices; docs/operations.md, \"Change passwords\""),
     )
 }
 

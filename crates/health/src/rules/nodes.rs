@@ -71,7 +71,7 @@ fn agent(node: &Node) -> Option<Trouble> {
     if silent {
         trouble = trouble
             .seen(format!("etcd, Patroni, PostgreSQL, HAProxy and PgBouncer on node {id}: no answer"))
-            .mend(id, Risk::Manual, "systemctl start docker", "unless it runs: `docker ps` tells");
+            .by_hand(id, "`docker ps`: does Docker run? Else `systemctl start docker`");
     } else {
         trouble = trouble
             .safe(id, "docker compose up -d --no-deps agent", "harms nothing where it runs already")

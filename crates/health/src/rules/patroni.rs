@@ -80,11 +80,10 @@ fn no_leader(scene: &Scene<'_>, dcs: &Dcs) -> Option<Trouble> {
     for id in down {
         trouble = trouble.safe(id, "./deploy", "starts what does not run, and says what its log says");
     }
-    Some(trouble.mend(
+    Some(trouble.by_hand(
         None,
-        Risk::Disturbing,
-        "docker exec -it patroni patronictl -c /config/patroni.yml failover",
-        "when the old leader will not come back: pick the replica with the newest data; what it lacks is lost",
+        "when the old leader will not come back: `docker exec -it patroni patronictl -c /config/patroni.yml failover`, and \
+         pick the replica with the newest data; what it lacks is lost",
     ))
 }
 
@@ -279,12 +278,9 @@ fn sync(scene: &Scene<'_>, dcs: &Dcs) -> Option<Trouble> {
     } else {
         (Severity::Warning, "no synchronous standby is there: a failover now may lose commits")
     };
-    let leader = scene.snapshot.leader().map(|node| node.id);
-    let others = scene.snapshot.nodes.iter().map(|node| node.id).filter(|id| Some(*id) != leader);
     let mode = dcs.config.get("synchronous_mode").map(ToString::to_string).unwrap_or_default();
     Some(
         Trouble::cluster(code::NO_SYNC_STANDBY, severity, what)
-            .about(others)
             .seen(format!("etcd: synchronous_mode is {mode}, and the list of synchronous standbys is empty"))
             .because("no replica streams closely enough, or each has the tag nosync")
             .by_hand(

@@ -151,20 +151,21 @@ fn broken(scene: &Scene<'_>, node: &Node) -> Trouble {
     let id = node.id;
     let severity = if scene.leads(id) { Severity::Critical } else { Severity::Warning };
     let what = format!("PostgreSQL on node {id} does not run, though its Patroni does");
-    let said = said(node).map(str::to_owned);
     let trouble = Trouble::of(code::POSTGRES_DOWN, severity, id, what)
         .service("patroni")
-        .because(said.unwrap_or_else(|| {
-            "it cannot start: owner or mode of its files, an older layout, a full disk or damage; Patroni's log tells".to_owned()
-        }))
-        .mend(id, Risk::Manual, "docker logs --tail 50 patroni", "its own words")
+        .because(said(node).unwrap_or(
+            "it cannot start: owner or mode of its files, an older layout, a full disk or damage; Patroni's log tells",
+        ))
+        .by_hand(id, "`docker logs --tail 50 patroni` tells in its own words")
         .mend(
             id,
             Risk::Safe,
             "chown -R 999:999 data/pg && ./deploy",
             "where the log speaks of ownership or permissions; `deploy` sets the mode of the folder",
         );
-    if scene.leads(id) { trouble } else { reclone(trouble, node) }
+    // an owner that is wrong is no reason to copy everything
+    let owner = said(node).is_some_and(|said| said.contains("chown"));
+    if owner || scene.leads(id) { trouble } else { reclone(trouble, node) }
 }
 
 fn down(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
@@ -185,8 +186,13 @@ fn silent(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
             .service("patroni")
             .seen(format!("Patroni on node {id}: {}, {}, replication: {state}", patroni.role, patroni.state))
             .because("it cannot reach the leader's PostgreSQL, is refused there, or what it needs is gone")
-            .mend(id, Risk::Manual, "docker logs --tail 50 patroni", "PostgreSQL's own words")
-            .safe(id, "./deploy", "mends its files and address, and says what the log means");
+            .by_hand(id, "`docker logs --tail 50 patroni` tells in PostgreSQL's own words")
+            .safe(leader.id, "./deploy", "mends the role under which replicas log in")
+            .safe(id, "./deploy", "mends its files and address, and says what the log means")
+            .by_hand(
+                id,
+                "only where the log says that WAL is gone or the data has gone another way: ./scripts/reclone",
+            );
     if let Some(postgres) = leader.postgres.known() {
         let name = id.patroni_name();
         let listed = postgres.standbys.iter().find(|standby| standby.name == name);
@@ -196,7 +202,7 @@ fn silent(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
     if let Some(said) = said(node) {
         trouble = trouble.seen(format!("log of patroni on node {id}: {said}")).because(said);
     }
-    Some(reclone(trouble, node))
+    Some(trouble)
 }
 
 fn lag(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {

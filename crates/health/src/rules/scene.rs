@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use pgstack_topology::NodeId;
 use serde_json::Value;
 
-use crate::{Container, Dcs, Etcd, Fact, Local, Node, Patroni, Snapshot};
+use crate::{Container, Dcs, Etcd, Fact, Haproxy, Local, Node, Patroni, Snapshot};
 
 /// The services of a node that others depend on.
 pub(super) const SERVICES: [&str; 4] = ["etcd", "patroni", "haproxy", "pgbouncer"];
@@ -112,15 +112,16 @@ impl<'a> Scene<'a> {
         if self.dcs().is_some_and(|dcs| dcs.failover_pending) {
             return true;
         }
-        let Some(leader) = self.snapshot.leader() else { return false };
-        let name = leader.id.patroni_name();
-        self.proxies().any(|(_, proxy)| {
+        // most proxies saw the primary come or go; one alone may be blind
+        let changed = |proxy: &Haproxy| {
             let mut servers = proxy.servers.iter();
-            servers.any(|server| server.backend == "primary" && server.name == name && server.since_s < SETTLING_S)
-        })
+            servers.any(|server| server.backend == "primary" && server.since_s < SETTLING_S)
+        };
+        let seen: Vec<bool> = self.proxies().map(|(_, proxy)| changed(proxy)).collect();
+        2 * seen.iter().filter(|changed| **changed).count() > seen.len()
     }
 
-    pub(super) fn proxies(&self) -> impl Iterator<Item = (&'a Node, &'a crate::Haproxy)> + use<'a> {
+    pub(super) fn proxies(&self) -> impl Iterator<Item = (&'a Node, &'a Haproxy)> + use<'a> {
         self.living().filter_map(|node| Some((node, node.haproxy.known()?)))
     }
 }
@@ -163,6 +164,8 @@ pub(super) enum Silence {
     Password,
     /// The node's `.env` has been invalid ever since its agent started.
     NoSettings,
+    /// Something accepted the connection and said nothing.
+    Mute,
     /// It was never asked, or the answer says something else.
     Other,
 }
@@ -176,9 +179,9 @@ pub(super) fn silence<T>(fact: &Fact<T>) -> Option<Silence> {
         Silence::NoSettings
     } else if has(&["password", "token"]) {
         Silence::Password
-    } else if has(&["connected, but"]) {
+    } else if has(&["connected, but", "connection was cut"]) {
         // the kernel or Docker accepted, so nothing on the way is shut
-        Silence::Other
+        Silence::Mute
     } else if has(&["no answer in time", "connection refused", "no route"]) {
         Silence::Network
     } else {

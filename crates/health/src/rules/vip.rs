@@ -1,5 +1,6 @@
 //! 070 to 074: who holds the VIP.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -42,8 +43,12 @@ fn two(scene: &Scene<'_>) -> Option<Trouble> {
     }
     let ids: Vec<NodeId> = holders.into_iter().collect();
     let answers = scene.snapshot.vip_answers.known();
-    // whoever answers has the clients; the others let go
-    let keep = answers.copied().filter(|id| ids.contains(id)).or_else(|| ids.first().copied());
+    // whoever is heard to announce itself is keepalived's choice; the others let go
+    let heard_by = |id: &NodeId| {
+        let address = scene.snapshot.node(*id).map(|node| node.address);
+        heard(scene).filter(|(_, from)| Some(*from) == address).count()
+    };
+    let keep = ids.iter().copied().max_by_key(|id| (heard_by(id), Reverse(*id)));
     let mut trouble =
         Trouble::cluster(code::TWO_OWNERS, Severity::Critical, format!("the VIP {vip} is held by {}", nodes(&ids)))
             .about(ids.iter().copied())
@@ -86,16 +91,18 @@ fn none(scene: &Scene<'_>) -> Option<Trouble> {
     for id in asked {
         trouble = trouble.safe(id, "./deploy", "starts what does not run, keepalived last");
     }
-    Some(trouble.mend(
+    Some(trouble.by_hand(
         None,
-        Risk::Manual,
-        "docker exec keepalived bash /config/check_haproxy.sh",
-        "on each node: says why that node may not hold the VIP",
+        "`docker exec keepalived bash /config/check_haproxy.sh` on each node says why it may not hold the VIP",
     ))
 }
 
 fn dead(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
     let id = node.id;
+    // where another node holds it as well, that is the trouble
+    if scene.snapshot.vip_holders().count() > 1 {
+        return None;
+    }
     let vip = scene.snapshot.vip;
     let down: Vec<&str> = ["haproxy", "pgbouncer"]
         .into_iter()

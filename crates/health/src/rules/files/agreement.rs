@@ -107,7 +107,7 @@ fn settings(scene: &Scene<'_>) -> Vec<Trouble> {
         let all: Vec<NodeId> = scene.living().filter(|node| fingerprint(node).is_some()).map(|node| node.id).collect();
         let what = format!("the .env files of {} differ in {named}", nodes(&all));
         let trouble = Trouble::cluster(code::ENV_DIFFERS, Severity::Warning, what).about(all);
-        return vec![finish(trouble).mend(None, crate::Risk::Manual, "./deploy", "afterwards, on each node")];
+        return vec![finish(trouble).by_hand(None, "afterwards ./deploy on each node")];
     }
     let one = |id: NodeId| {
         let what = format!("the .env of node {id} differs from the others' in {named}");
