@@ -31,10 +31,11 @@ install dir:
     cargo build --manifest-path "{{ justfile_directory() }}/Cargo.toml" --release --locked --bins
     "{{ justfile_directory() }}/target/release/lab" install "{{ dir }}"
 
-# accept what the generators and error messages now say; `git diff fixtures` shows it
+# accept what the generators, error messages and `doctor` now say; `git diff fixtures` shows it
 bless:
     BLESS=1 cargo test --locked -p pgstack-compose -p pgstack-haproxy -p pgstack-keepalived -p pgstack-patroni -p pgstack-pgbouncer --test render
     BLESS=1 cargo test --locked -p pgstack-env --test fixtures
+    BLESS=1 cargo test --locked -p pgstack-health --test troubles
 
 # measure how long a cluster takes from nothing; the result belongs into docs/performance.md
 bench-deploy *args:

@@ -1,5 +1,7 @@
 //! What ARCHITECTURE.md and the READMEs promise about the repository itself, held against it.
 
+#[path = "architecture/docs.rs"]
+mod docs;
 #[path = "architecture/documents.rs"]
 mod documents;
 #[path = "architecture/floors.rs"]

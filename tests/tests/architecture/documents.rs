@@ -6,7 +6,11 @@ use std::path::Path;
 use crate::{files, none, read, repository};
 
 /// Each document beside its translation.
-const PAIRS: [[&str; 2]; 2] = [["README.md", "README.zh-CN.md"], ["docs/operations.md", "docs/operations.zh-CN.md"]];
+const PAIRS: [[&str; 2]; 3] = [
+    ["README.md", "README.zh-CN.md"],
+    ["docs/operations.md", "docs/operations.zh-CN.md"],
+    ["docs/troubleshooting.md", "docs/troubleshooting.zh-CN.md"],
+];
 
 fn documents() -> Vec<String> {
     files("", |path| path.extension().is_some_and(|extension| extension == "md"))

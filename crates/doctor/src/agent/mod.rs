@@ -42,7 +42,7 @@ pub async fn agent(stack: &StackDir, console: &dyn Console) -> Result<Ended, Doc
             _ = interrupted.recv() => return stop(serving).await,
             _ = looks.tick() => {}
         }
-        if let Some(reason) = reasons.to_start_anew() {
+        if let Some(reason) = reasons.look() {
             console.note(reason);
             return stop(serving).await;
         }
@@ -58,7 +58,7 @@ pub async fn agent(stack: &StackDir, console: &dyn Console) -> Result<Ended, Doc
             if let Some(old) = serving.take() {
                 old.stop().await;
             }
-            let outcome = Serving::start(address, &answers).await;
+            let outcome = Serving::start(address, &answers);
             let message = match &outcome {
                 Ok(_) => format!("answers at {address}"),
                 Err(error) => format!("cannot listen at {address}: {error}"),

@@ -31,7 +31,7 @@ impl Reasons {
     }
 
     /// Looks again.
-    pub(super) fn to_start_anew(&mut self) -> Option<&'static str> {
+    pub(super) fn look(&mut self) -> Option<&'static str> {
         let now = version(&self.program);
         let is_new = now.is_some() && now != self.started && now == self.last;
         self.last = now;
@@ -59,14 +59,14 @@ mod tests {
         let program = dir.path().join("agent");
         fs::write(&program, "1").expect("written");
         let mut reasons = Reasons::with(program.clone(), dir.path().join("no-socket"));
-        assert_eq!(reasons.to_start_anew(), None);
+        assert_eq!(reasons.look(), None);
         fs::remove_file(&program).expect("removed");
-        assert_eq!(reasons.to_start_anew(), None);
-        assert_eq!(reasons.to_start_anew(), None);
+        assert_eq!(reasons.look(), None);
+        assert_eq!(reasons.look(), None);
         fs::write(&program, "22").expect("written");
-        assert_eq!(reasons.to_start_anew(), None, "it may not be complete");
+        assert_eq!(reasons.look(), None, "it may not be complete");
         fs::write(&program, "333").expect("written");
-        assert_eq!(reasons.to_start_anew(), None, "it was not");
-        assert!(reasons.to_start_anew().is_some_and(|reason| reason.contains("program")));
+        assert_eq!(reasons.look(), None, "it was not");
+        assert!(reasons.look().is_some_and(|reason| reason.contains("program")));
     }
 }

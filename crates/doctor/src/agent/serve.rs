@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
@@ -45,7 +45,7 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    pub(super) async fn start(address: SocketAddr, answers: &Arc<Answers>) -> io::Result<Self> {
+    pub(super) fn start(address: SocketAddr, answers: &Arc<Answers>) -> io::Result<Self> {
         let listener = super::listen(address)?;
         let (stop, stopped) = watch::channel(false);
         let accepting = tokio::spawn(accept(listener, router(answers.clone()), stopped));
@@ -70,7 +70,7 @@ fn router(answers: Arc<Answers>) -> Router {
 }
 
 async fn facts(State(answers): State<Arc<Answers>>, headers: HeaderMap) -> Response {
-    match answers.caller(headers.get(header::AUTHORIZATION).map(|value| value.as_bytes())) {
+    match answers.caller(headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes)) {
         Caller::Known => {
             let began = Instant::now();
             let facts = answers.facts().await;
@@ -158,7 +158,7 @@ mod tests {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = free.local_addr().expect("an address");
         drop(free);
-        let serving = Serving::start(address, &answers).await.expect("served");
+        let serving = Serving::start(address, &answers).expect("served");
         Served { _dir: dir, stack, answers, address, serving }
     }
 

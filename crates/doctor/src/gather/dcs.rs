@@ -15,15 +15,22 @@ pub(super) const PREFIX: &str = "/service/pg-cluster/";
 const HISTORY: usize = 10;
 
 /// The value of a member key.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(default)]
-#[derive(Default)]
 struct Member {
     conn_url: Option<String>,
     api_url: Option<String>,
     role: Option<String>,
     state: Option<String>,
     tags: BTreeMap<String, Value>,
+    xlog_location: Option<u64>,
+}
+
+/// The value of the key `status`, as far as it matters.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Status {
+    optime: Option<u64>,
 }
 
 /// The value of the key `sync`.
@@ -34,8 +41,18 @@ struct Sync {
     sync_standby: Option<String>,
 }
 
+/// What the keys say, and what follows from them.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) dcs: Dcs,
+    /// How many bytes each member is behind the leader, as Patroni itself counts it for `GET /cluster`. It is not asked
+    /// for that: it would ask etcd again, for up to ten seconds where there is no quorum.
+    pub(super) lags: BTreeMap<String, u64>,
+}
+
 /// Reads the keys below [`PREFIX`]. What cannot be understood is taken for missing.
-pub(super) fn parse<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Dcs {
+pub(super) fn parse<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Told {
+    let (mut optime, mut positions) = (None, BTreeMap::new());
     let mut dcs = Dcs::default();
     for (key, value) in entries {
         let Some(key) = key.strip_prefix(PREFIX) else { continue };
@@ -55,26 +72,38 @@ pub(super) fn parse<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -
                 let members: BTreeMap<String, Value> = serde_json::from_str(value).unwrap_or_default();
                 dcs.failsafe = members.into_keys().collect();
             }
-            key => dcs.members.extend(key.strip_prefix("members/").map(|name| member(name, value))),
+            "status" => optime = serde_json::from_str::<Status>(value).unwrap_or_default().optime,
+            key => {
+                let Some(name) = key.strip_prefix("members/") else { continue };
+                let (member, position) = member(name, value);
+                positions.extend(position.map(|position| (member.name.clone(), position)));
+                dcs.members.push(member);
+            }
         }
     }
-    dcs
+    positions.retain(|name, position| *position > 0 && dcs.leader.as_ref() != Some(name));
+    let lag = |position: u64| Some(optime?.saturating_sub(position));
+    let lags = positions.into_iter().filter_map(|(name, position)| Some((name, lag(position)?))).collect();
+    Told { dcs, lags }
 }
 
 fn names(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-fn member(name: &str, value: &str) -> DcsMember {
+/// A member, and how far its WAL goes.
+fn member(name: &str, value: &str) -> (DcsMember, Option<u64>) {
     let member: Member = serde_json::from_str(value).unwrap_or_default();
-    DcsMember {
+    let position = member.xlog_location;
+    let member = DcsMember {
         name: name.to_owned(),
         conn_url: mask::text(&member.conn_url.unwrap_or_default()),
         api_url: mask::text(&member.api_url.unwrap_or_default()),
         role: member.role.unwrap_or_default(),
         state: member.state.unwrap_or_default(),
         tags: tags(member.tags),
-    }
+    };
+    (member, position)
 }
 
 /// Tags that are set: what is `false` is as if it were not there.
@@ -104,6 +133,10 @@ mod tests {
     use super::*;
 
     fn parsed(entries: &[(&str, &str)]) -> Dcs {
+        told(entries).dcs
+    }
+
+    fn told(entries: &[(&str, &str)]) -> Told {
         let full: Vec<(String, &str)> = entries.iter().map(|(key, value)| (format!("{PREFIX}{key}"), *value)).collect();
         parse(full.iter().map(|(key, value)| (key.as_str(), *value)))
     }
@@ -149,6 +182,20 @@ mod tests {
         let tags: Vec<String> = first.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(tags, ["failover_priority=0", "nofailover=true"]);
         assert_eq!((third.conn_url.as_str(), third.api_url.as_str()), ("postgres://***@10.213.0.13:5432/postgres", ""));
+    }
+
+    #[test]
+    fn a_member_is_as_far_behind_as_patroni_says() {
+        let told = told(&[
+            ("leader", "patroni3"),
+            ("members/patroni1", r#"{"xlog_location":900,"replay_lsn":800}"#),
+            ("members/patroni2", r#"{"xlog_location":1100}"#),
+            ("members/patroni3", r#"{"xlog_location":1000}"#),
+            ("members/patroni4", "{}"),
+            ("status", r#"{"optime":1000,"slots":{"patroni3":67108864},"retain_slots":["patroni3"]}"#),
+        ]);
+        let lags: Vec<_> = told.lags.iter().map(|(name, lag)| (name.as_str(), *lag)).collect();
+        assert_eq!(lags, [("patroni1", 100), ("patroni2", 0)]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub async fn gather(stack: &StackDir, env: &NodeEnv) -> Snapshot {
     let vip = topology.vip().ip().addr();
     let nodes = join_all(topology.nodes().map(|node| node::look(&asker, node)));
     let (mut seen, vip_answers) = tokio::join!(nodes, asker.observer.haproxy_said(vip));
-    fill_in_lags(&mut seen);
+    let dcs = dcs(&mut seen);
     let me = env.local.me().id();
     let with_vip = with_vip(seen.iter().find(|seen| seen.node.id == me).map(|seen| &seen.node));
     Snapshot {
@@ -57,7 +57,7 @@ pub async fn gather(stack: &StackDir, env: &NodeEnv) -> Snapshot {
         vip,
         with_vip,
         vip_answers: fact(vip_answers.map(|proxy| proxy.node)),
-        dcs: dcs(&seen),
+        dcs,
         nodes: seen.into_iter().map(|seen| seen.node).collect(),
     }
 }
@@ -67,29 +67,17 @@ fn fact<T>(answer: Result<T, Silence>) -> Fact<T> {
     answer.map_err(|silence| silence.to_string()).into()
 }
 
-/// How far each replica is behind, as Patroni counts it.
-fn fill_in_lags(seen: &mut [Seen]) {
-    let lags: Vec<Option<u64>> = seen
-        .iter()
-        .map(|one| {
-            let others = seen.iter().filter_map(|other| other.view.as_ref());
-            patroni::lag(&one.node.id.patroni_name(), one.view.as_ref(), others)
-        })
-        .collect();
-    for (one, lag) in seen.iter_mut().zip(lags) {
-        if let Fact::Known(patroni) = &mut one.node.patroni {
-            patroni.lag_bytes = lag.filter(|_| !patroni.is_primary());
-        }
-    }
-}
-
-/// What Patroni keeps in etcd: the newest that any quorum told.
-fn dcs(seen: &[Seen]) -> Fact<Dcs> {
+/// What Patroni keeps in etcd: the newest that any quorum told. Also fills in how far each replica is behind.
+fn dcs(seen: &mut [Seen]) -> Fact<Dcs> {
     let newest = seen.iter().filter_map(|seen| seen.keys.as_ref()).max_by_key(|keys| keys.revision);
-    if let Some(keys) = newest {
-        return Fact::Known(dcs::parse(
-            keys.entries.iter().map(|Entry { key, value, .. }| (key.as_str(), value.as_str())),
-        ));
+    let told = newest.map(|keys| dcs::parse(keys.entries.iter().map(|Entry { key, value, .. }| (&**key, &**value))));
+    if let Some(told) = told {
+        for Node { id, patroni, .. } in seen.iter_mut().map(|seen| &mut seen.node) {
+            if let Fact::Known(patroni) = patroni {
+                patroni.lag_bytes = told.lags.get(&id.patroni_name()).copied().filter(|_| !patroni.is_primary());
+            }
+        }
+        return Fact::Known(told.dcs);
     }
     let answers = seen.iter().any(|seen| seen.node.etcd.known().is_some());
     Fact::unknown(if answers { "no quorum" } else { "no etcd answers" })

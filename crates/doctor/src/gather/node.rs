@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pgstack_cluster_view::{Login, Silence, View};
+use pgstack_cluster_view::{Login, Silence};
 use pgstack_etcd::client::look as look_at_etcd;
 use pgstack_health::{Fact, Haproxy, Local, Node, Patroni};
 use pgstack_topology::{NodeId, port};
@@ -21,11 +21,10 @@ const KNOCK: [u16; 4] = [port::PATRONI_REST, port::ETCD_CLIENT, port::HAPROXY_ST
 /// After so long without its own agent, a node looks itself.
 const OWN_AGENT: Duration = Duration::from_millis(600);
 
-/// A node, and what else its services told about the cluster.
+/// A node, and what its etcd told about the cluster.
 pub(super) struct Seen {
     pub(super) node: Node,
     pub(super) keys: Option<etcd::Keys>,
-    pub(super) view: Option<View>,
 }
 
 /// A node of which nothing is known yet.
@@ -49,12 +48,11 @@ pub(super) fn unknown(id: NodeId, address: Ipv4Addr) -> Node {
 pub(super) async fn look(asker: &Asker<'_>, node: pgstack_topology::Node) -> Seen {
     let address = node.ip().addr();
     let login = Login { role: "postgres", password: &asker.env.superuser_password };
-    let (there, (local, agent_clock), etcd, (patroni, date), view, postgres, haproxy, pgbouncer) = tokio::join!(
+    let (there, (local, agent_clock), etcd, (patroni, date), postgres, haproxy, pgbouncer) = tokio::join!(
         is_there(asker, address),
         ask_agent(asker, node),
         ask_etcd(asker, node),
         ask_patroni(asker, address),
-        asker.observer.patroni_view_at(address),
         postgres::ask(address, login, asker.deadline),
         ask_haproxy(asker, address),
         pgbouncer::ask(address, login, asker.deadline),
@@ -96,7 +94,7 @@ pub(super) async fn look(asker: &Asker<'_>, node: pgstack_topology::Node) -> See
         pgbouncer: settled(pgbouncer, why.as_ref()),
         ..unknown(node.id(), address)
     };
-    Seen { node, keys, view }
+    Seen { node, keys }
 }
 
 /// One reason for everything where nothing came back.

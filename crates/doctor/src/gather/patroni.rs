@@ -1,6 +1,8 @@
 //! One Patroni, as it describes itself and its PostgreSQL.
 
-use pgstack_cluster_view::{Instance, View};
+use std::collections::BTreeMap;
+
+use pgstack_cluster_view::Instance;
 use pgstack_health::Patroni;
 
 use super::{dcs, mask};
@@ -8,7 +10,7 @@ use super::{dcs, mask};
 /// What a Patroni said about itself.
 pub(super) fn told(instance: Instance) -> Patroni {
     let xlog = instance.xlog.clone().unwrap_or_default();
-    let mut pending_restart: std::collections::BTreeMap<String, String> = instance
+    let mut pending_restart: BTreeMap<String, String> = instance
         .pending_restart_reason
         .iter()
         .map(|(name, difference)| (name.clone(), mask::text(&difference.to_string())))
@@ -34,11 +36,6 @@ pub(super) fn told(instance: Instance) -> Patroni {
         lag_bytes: None,
         tags: dcs::tags(instance.tags),
     }
-}
-
-/// How far the member of that name is behind, by its own Patroni, else by another one's.
-pub(super) fn lag<'a>(name: &str, own: Option<&'a View>, others: impl IntoIterator<Item = &'a View>) -> Option<u64> {
-    own.into_iter().chain(others).find_map(|view| view.member(name)?.lag)
 }
 
 #[cfg(test)]
@@ -79,18 +76,5 @@ mod tests {
         assert!(!patroni.takes_writes() && !patroni.sync_standby);
         assert_eq!((patroni.wal_position, patroni.timeline, patroni.system_id), (None, None, None));
         assert_eq!(patroni.pending_restart.len(), 1);
-    }
-
-    #[test]
-    fn its_own_patroni_knows_a_member_s_lag_best() {
-        let view = |lag: &str| -> View {
-            let text = format!(r#"{{"members": [{{"name": "patroni2", "role": "replica", "lag": {lag}}}]}}"#);
-            serde_json::from_str(&text).expect("a view")
-        };
-        let (own, other) = (view("7"), view("9"));
-        assert_eq!(lag("patroni2", Some(&own), [&other]), Some(7));
-        assert_eq!(lag("patroni2", None, [&other]), Some(9));
-        assert_eq!(lag("patroni2", Some(&view("\"unknown\"")), [&other]), Some(9));
-        assert_eq!(lag("patroni1", Some(&own), [&other]), None);
     }
 }

@@ -114,7 +114,7 @@ mod tests {
     fn whatever_would_make_compose_make_it_anew_is_seen() {
         let (image, made) = patroni();
         for (from, to) in [
-            ("patroni-stack/patroni:4.1.5", "patroni-stack/patroni:4.2.0"),
+            ("/patroni:4", "/patroni:5"),
             ("CONNECT_ADDRESS: \"192.168.0.152:5432\"", "CONNECT_ADDRESS: \"192.168.0.77:5432\""),
             ("\"5432:5432\"", "\"5433:5432\""),
             ("hostname: patroni1", "hostname: patroni2"),

@@ -29,7 +29,7 @@ const ASKED: Duration = Duration::from_millis(500);
 
 /// What the engine says.
 #[derive(Debug, Default)]
-pub(super) struct Containers {
+pub(super) struct FromEngine {
     pub(super) engine: String,
     pub(super) containers: BTreeMap<String, Container>,
     /// The disks that can only be seen from within a container.
@@ -68,15 +68,15 @@ impl OnDisk {
     }
 }
 
-pub(super) async fn look(stack: &StackDir, good: Option<Arc<Good>>) -> Containers {
+pub(super) async fn look(stack: &StackDir, good: Option<Arc<Good>>) -> FromEngine {
     let on_disk = {
         let (stack, good) = (stack.clone(), good.clone());
         tokio::task::spawn_blocking(move || OnDisk::read(&stack, good.as_deref()))
     };
-    let Ok(engine) = Engine::connect().await else { return Containers::default() };
+    let Ok(engine) = Engine::connect().await else { return FromEngine::default() };
     let asked = join_all(Service::ALL.map(|service| engine.details(service.name())));
     let (version, asked, on_disk) = tokio::join!(engine.version(), asked, on_disk);
-    let Ok(version) = version else { return Containers::default() };
+    let Ok(version) = version else { return FromEngine::default() };
     let details: BTreeMap<Service, Details> =
         Service::ALL.into_iter().zip(asked).filter_map(|(service, answer)| Some((service, answer.ok()??))).collect();
     let on_disk = on_disk.unwrap_or_default();
@@ -84,7 +84,7 @@ pub(super) async fn look(stack: &StackDir, good: Option<Arc<Good>>) -> Container
     let containers = join_all(details.iter().map(|(&service, found)| asking.container(service, found))).await;
     let containers = details.keys().map(|service| service.name().to_owned()).zip(containers).collect();
     let disks = join_all(DATA_DIRS.map(|path| asking.disk_within(path))).await;
-    Containers { engine: version, containers, disks: disks.into_iter().flatten().collect() }
+    FromEngine { engine: version, containers, disks: disks.into_iter().flatten().collect() }
 }
 
 impl Asking<'_> {
@@ -169,7 +169,11 @@ impl Asking<'_> {
         if is_well && (service != Service::Patroni || self.postgres_runs().await) {
             return None;
         }
-        let mut log = self.engine.last_log_lines(service.name(), LOG_LINES).await.unwrap_or_default();
+        // what it said before somebody started it anew is over; where it restarts in a loop, the last run may have
+        // said nothing yet
+        let started = i32::try_from(milliseconds(&found.started_at) / 1000).unwrap_or_default();
+        let since = if found.restarts == 0 { started } else { 0 };
+        let mut log = self.engine.log_since(service.name(), LOG_LINES, since).await.unwrap_or_default();
         log.push(found.error.clone());
         trouble::meaning(service, &log)
     }

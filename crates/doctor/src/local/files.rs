@@ -12,16 +12,16 @@ use super::Good;
 
 /// What the disk says.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Files {
+pub(super) struct FromDisk {
     pub(super) odd_files: Vec<OddFile>,
     pub(super) readable_by_all: Vec<String>,
     pub(super) disks: Vec<Disk>,
 }
 
-pub(super) fn look(stack: &StackDir, good: Option<&Good>) -> Files {
+pub(super) fn look(stack: &StackDir, good: Option<&Good>) -> FromDisk {
     let files = good.map(|good| &good.files);
     let secret = files.into_iter().flatten().filter(|file| file.access.is_secret()).map(|file| file.path);
-    Files {
+    FromDisk {
         odd_files: files.into_iter().flatten().filter_map(|file| odd(stack, file)).collect(),
         readable_by_all: std::iter::once(ENV_FILE)
             .chain(secret)

@@ -25,6 +25,8 @@ const ETCD: Meanings = &[
         "it was removed from the cluster, and its data is worth nothing any more",
     ),
     ("database space exceeded", "its database is full"),
+    ("could not retrieve cluster information", "its data is gone, and it cannot make a member anew by itself"),
+    ("has already been bootstrapped", "its data is gone, and the cluster still counts with it"),
     ("cluster ID mismatch", "its data belongs to another etcd cluster"),
     ("data-dir used by this member must be removed", "it was removed from the cluster, and its data must go"),
     ("failed to find database snapshot file", "its data is damaged"),
@@ -67,10 +69,9 @@ const PGBOUNCER: Meanings = &[
 const KEEPALIVED: Meanings = &[
     ("unable to load init file", "its file keepalived/keepalived.conf is missing"),
     ("Unable to find configuration file", "its file keepalived/keepalived.conf is missing"),
-    ("Configuration file", "its file keepalived/keepalived.conf is missing or not valid"),
     ("Unknown keyword", "its file keepalived/keepalived.conf is not valid"),
+    ("Non-existent interface", "the interface that KEEPALIVED_INTERFACE names does not exist"),
     ("doesn't exist", "the interface that KEEPALIVED_INTERFACE names does not exist"),
-    ("does not exist", "the interface that KEEPALIVED_INTERFACE names does not exist"),
 ];
 
 const AGENT: Meanings = &[
@@ -136,7 +137,12 @@ mod tests {
             (Service::Patroni, "CRITICAL: system ID mismatch, node patroni3 belongs to …", "another cluster"),
             (Service::Patroni, "urllib3.exceptions.LocationValueError: No host specified.", "etcd's members"),
             (Service::Haproxy, "[ALERT]    (1) : config : Fatal errors found in configuration.", "not valid"),
-            (Service::Keepalived, "(VI_1) Interface eth7 doesn't exist", "KEEPALIVED_INTERFACE"),
+            (
+                Service::Etcd,
+                r#""msg":"discovery failed","error":"member 7df1 has already been bootstrapped""#,
+                "is gone",
+            ),
+            (Service::Keepalived, "Non-existent interface specified in configuration", "KEEPALIVED_INTERFACE"),
             (Service::Pgbouncer, "FATAL cannot load config file", "pgbouncer.ini"),
             (Service::Haproxy, "failed to create task: failed to open stdout fifo", "Docker"),
         ] {
@@ -150,7 +156,9 @@ mod tests {
         let told = meaning(Service::Etcd, &log(&["cluster ID mismatch", "database space exceeded"]));
         assert_eq!(told.as_deref(), Some("its database is full"));
         for service in Service::ALL {
-            assert_eq!(meaning(service, &log(&["INFO: no action. I am (patroni1), the leader"])), None);
+            let log =
+                log(&["INFO: no action. I am (patroni1), the leader", "Configuration file /config/keepalived.conf"]);
+            assert_eq!(meaning(service, &log), None);
         }
     }
 }

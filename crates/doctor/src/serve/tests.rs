@@ -46,7 +46,7 @@ async fn everything_is_served_to_this_machine_and_to_no_other_host_name() {
     for (path, part) in [
         ("/", "<svg"),
         ("/parts", "<svg"),
-        ("/status.json", "\"findings\": []"),
+        ("/status.json", "\"findings\": ["),
         ("/metrics", "pgstack_leader{node=\"1\"} 1"),
     ] {
         let answer = get(place, path, None).await;

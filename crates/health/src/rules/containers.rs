@@ -167,11 +167,11 @@ fn outdated(node: &Node, local: &Local) -> Option<Trouble> {
     let list = names.join(", ");
     let cuts = names.iter().any(|name| !matches!(*name, "etcd" | "agent"));
     let risk = if cuts { Risk::Disturbing } else { Risk::Safe };
-    let note = if cuts { "makes them anew, which cuts their clients off for a moment" } else { "makes them anew" };
+    let words = if cuts { "makes them anew, which cuts their clients off for a moment" } else { "makes them anew" };
     let what = format!("{list} on node {id} still runs as an older docker-compose.yaml or image made it");
     let mut trouble = Trouble::of(code::CONTAINER_OUTDATED, Severity::Notice, id, what)
         .because("docker-compose.yaml or an image changed, and `deploy` has not run since")
-        .mend(id, risk, "./deploy", note);
+        .mend(id, risk, "./deploy", words);
     for name in names {
         let image = local.containers.get(name).map(|container| container.image.clone()).unwrap_or_default();
         trouble = trouble.service(name).seen(format!(

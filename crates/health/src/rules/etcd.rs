@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pgstack_topology::NodeId;
+use pgstack_topology::{NodeId, port};
 
 use super::scene::{Scene, container, engine, is_young, runs_well};
 use super::trouble::{Trouble, nodes};
@@ -119,7 +119,9 @@ fn member_down(node: &Node) -> Option<Trouble> {
 fn voters(scene: &Scene<'_>) -> Option<Trouble> {
     let (node, etcd) = scene.quorate()?;
     let count = etcd.members.iter().filter(|member| !member.is_learner).count();
-    (count > 0 && count % 2 == 0).then(|| {
+    // one that is about to get its vote makes it odd
+    let joining = etcd.members.iter().any(|member| member.is_learner);
+    (count > 0 && count % 2 == 0 && !joining).then(|| {
         let bears = (count - 1) / 2;
         let what = format!("etcd has {count} voters, which bear no more losses than {}", count - 1);
         Trouble::cluster(code::EVEN_VOTERS, Severity::Notice, what)
@@ -189,10 +191,15 @@ fn node_of(scene: &Scene<'_>, member: &str) -> Option<NodeId> {
     })
 }
 
-/// What makes room in etcd, one node after the other; the revision is etcd's own newest.
+/// Forgets what nobody can ask for any more; the revision is etcd's own newest.
 const COMPACT: &str = "docker exec etcd sh -c 'rev=$(etcdctl endpoint status --write-out=fields | sed -n \
                        \"s/^\\\"Revision\\\" : //p\") && etcdctl compact --physical \"$rev\"'";
-const DEFRAG: &str = "docker exec etcd etcdctl --command-timeout=60s defrag";
+/// Gives the room back on all members that serve, one after the other.
+fn defrag(scene: &Scene<'_>) -> String {
+    let serving = scene.etcds().filter(|(_, etcd)| etcd.serves);
+    let endpoints: Vec<String> = serving.map(|(node, _)| format!("{}:{}", node.address, port::ETCD_CLIENT)).collect();
+    format!("docker exec etcd etcdctl --endpoints={} --command-timeout=60s defrag", endpoints.join(","))
+}
 const DISARM: &str = "docker exec etcd etcdctl alarm disarm";
 
 fn full(scene: &Scene<'_>, place: &str, node: Option<NodeId>) -> Trouble {
@@ -214,10 +221,11 @@ fn full(scene: &Scene<'_>, place: &str, node: Option<NodeId>) -> Trouble {
     trouble = trouble
         .because("old revisions were never compacted, or something other than Patroni writes into this etcd")
         .safe(None, COMPACT, "first, once: forgets old revisions");
-    for (node, _) in scene.etcds() {
-        trouble = trouble.safe(node.id, DEFRAG, "then on each node, one after the other: gives the room back");
-    }
-    trouble.safe(None, DISARM, "last, once: lets etcd write again")
+    trouble.safe(None, defrag(scene), "then, once: gives the room back, on one member after the other").safe(
+        None,
+        DISARM,
+        "last, once: lets etcd write again",
+    )
 }
 
 fn corrupt(place: &str, node: Option<NodeId>) -> Trouble {
@@ -328,7 +336,7 @@ fn size(scene: &Scene<'_>) -> Vec<Trouble> {
             ))
             .because("old revisions were not compacted or given back; when it is full, nothing can be written any more")
             .safe(None, COMPACT, "first, once: forgets old revisions")
-            .safe(id, DEFRAG, "then, one node after the other: gives the room back")
+            .safe(None, defrag(scene), "then, once: gives the room back, on one member after the other")
     })
     .collect()
 }

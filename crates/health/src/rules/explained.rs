@@ -5,6 +5,7 @@ use pgstack_topology::NodeId;
 
 use super::scene::Scene;
 use super::trouble::Trouble;
+#[allow(clippy::wildcard_imports, reason = "the tables are made of codes, and of nothing else")]
 use crate::code::*;
 
 /// How far a cause reaches.
@@ -55,7 +56,7 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     (CONTAINER_DOWN, "haproxy", Node, &[CLIENTS_WAIT, POOLER_PASSWORD]),
     (CONTAINER_DOWN, "", Service, &[CONTAINER_OUTDATED, FILES_UNREAD]),
     (OUT_OF_MEMORY, "", Service, &[CONTAINER_DOWN, CONTAINER_FAILS]),
-    (CONTAINER_FAILS, "etcd", Node, &[MEMBER_DOWN, FAILSAFE_ACTIVE, LEARNER_STUCK]),
+    (CONTAINER_FAILS, "etcd", Node, &[FAILSAFE_ACTIVE]),
     (CONTAINER_FAILS, "patroni", Node, &[NOT_STREAMING, SLOT, LAGGING]),
     (CONTAINER_FAILS, "haproxy", Node, &[CLIENTS_WAIT, WRITES_ASTRAY, PROXY_MISSES_REPLICA]),
     (CONTAINER_FOREIGN, "", Service, &[CONTAINER_OUTDATED, FILES_UNREAD, CONTAINER_FAILS]),
@@ -87,7 +88,7 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     (INITIALIZE_STALE, "", Cluster, &[NO_LEADER, OTHER_CLUSTER, POSTGRES_DOWN, NOT_STREAMING, CONTAINER_FAILS]),
     (TWO_PRIMARIES, "", Cluster, &[OTHER_TIMELINE, NOT_STREAMING, WRITES_ASTRAY, PROXY_TWO_PRIMARIES, SLOT]),
     // why a replica does not follow
-    (OTHER_CLUSTER, "", Node, &[NOT_STREAMING, OTHER_TIMELINE, POSTGRES_DOWN, SLOT, CONTAINER_FAILS, CONTAINER_DOWN]),
+    (OTHER_CLUSTER, "", Node, &[NOT_STREAMING, OTHER_TIMELINE, POSTGRES_DOWN, SLOT, CONTAINER_FAILS]),
     (OTHER_TIMELINE, "", Node, &[NOT_STREAMING, POSTGRES_DOWN, SLOT, CONTAINER_FAILS]),
     (WAL_LOST, "", Node, &[NOT_STREAMING, SLOT, LAGGING, CONTAINER_FAILS]),
     (POSTGRES_DOWN, "", Node, &[SLOT, CONTAINER_FAILS, CLIENTS_WAIT]),
@@ -127,8 +128,11 @@ enum All {
     Followers,
 }
 
+/// A trouble, the nodes, and the causes with their service.
+type Together = (&'static str, All, &'static [(&'static str, &'static str)]);
+
 /// What is a consequence only where every one of these nodes has one of the causes (of that service).
-const TOGETHER: &[(&str, All, &[(&str, &str)])] = &[
+const TOGETHER: &[Together] = &[
     (
         NO_OWNER,
         All::Living,

@@ -61,11 +61,8 @@ fn odd(node: &Node, local: &Local) -> Option<Trouble> {
 fn invalid(node: &Node) -> Option<Trouble> {
     let id = node.id;
     let why = match node.local.known() {
-        // an agent that had no time to look says nothing about the file
-        Some(local) => {
-            let asked = !matches!(silence(&local.settings)?, Silence::Network);
-            local.settings.why().filter(|why| asked && !matches!(*why, "not asked" | "not read yet"))?
-        }
+        // an agent that has not read the file yet says nothing about it
+        Some(local) => local.settings.why().filter(|why| why.contains(".env"))?,
         None => node.local.why().filter(|_| silence(&node.local) == Some(Silence::NoSettings))?,
     };
     Some(

@@ -1,6 +1,6 @@
 //! 030 to 039: Patroni, and what it keeps in etcd.
 
-use super::scene::{Scene, as_number};
+use super::scene::{Scene, as_number, container};
 use super::trouble::{Trouble, nodes};
 use crate::{Dcs, DcsMember, Node, Patroni, Risk, Severity, code};
 
@@ -96,11 +96,8 @@ fn addresses(scene: &Scene<'_>, dcs: &Dcs) -> Vec<Trouble> {
         let mut lines = Vec::new();
         for (what, url, port) in [("conn_url", &member.conn_url, 5432), ("api_url", &member.api_url, 8008)] {
             let right = format!("{}:{port}", node.address);
-            match place(url) {
-                Some(found) if found != right => {
-                    lines.push(format!("etcd: {what} of {} is {found}, not {right}", member.name));
-                }
-                _ => {}
+            if let Some(found) = place(url).filter(|found| *found != right) {
+                lines.push(format!("etcd: {what} of {} is {found}, not {right}", member.name));
             }
         }
         (!lines.is_empty()).then(|| address_trouble(scene, node, lines))
@@ -141,28 +138,30 @@ fn address_trouble(scene: &Scene<'_>, node: &Node, lines: Vec<String>) -> Troubl
 
 fn initialize(scene: &Scene<'_>, dcs: &Dcs) -> Option<Trouble> {
     let remembered = dcs.initialize.as_deref().filter(|id| !id.is_empty())?;
-    let ids: Vec<_> = scene
-        .snapshot
-        .nodes
-        .iter()
-        .map(|node| (node, node.patroni.known().map(|patroni| patroni.system_id.as_deref().unwrap_or(""))))
-        .collect();
+    // a Patroni that ends because of its data has no answer, but says so in its log
+    let other = |node: &Node| {
+        let trouble = container(node, "patroni").and_then(|container| container.trouble.as_deref());
+        trouble.is_some_and(|said| said.contains("belongs to another cluster")).then_some("that of another cluster")
+    };
+    let id = |node: &'_ Node| -> Option<String> {
+        let known = node.patroni.known().map(|patroni| patroni.system_id.as_deref().unwrap_or(""));
+        known.or_else(|| other(node)).map(str::to_owned)
+    };
+    let ids: Vec<_> = scene.snapshot.nodes.iter().map(|node| (node, id(node))).collect();
     let seen: Vec<String> = ids
         .iter()
         .filter_map(|(node, id)| {
-            let id = (*id)?;
-            Some(format!("Patroni on node {}: {}", node.id, if id.is_empty() { "no data" } else { id }))
+            let id = id.as_deref()?;
+            Some(format!("data of node {}: {}", node.id, if id.is_empty() { "none" } else { id }))
         })
         .collect();
     let led = scene.leader().and_then(|leader| leader.patroni.known()?.system_id.as_deref());
-    let stale = match led {
-        Some(id) => id != remembered,
-        None => {
-            let gone = |node: &Node, id: &str| {
-                !id.is_empty() || node.patroni.known().is_some_and(|p| p.role == "uninitialized")
-            };
-            ids.iter().all(|(node, id)| id.is_some_and(|id| id != remembered && gone(node, id)))
-        }
+    let stale = if let Some(id) = led {
+        id != remembered
+    } else {
+        let is_empty = |node: &Node| node.patroni.known().is_some_and(|patroni| patroni.role == "uninitialized");
+        let elsewhere = |node: &Node, id: &str| id != remembered && (!id.is_empty() || is_empty(node));
+        ids.iter().all(|(node, id)| id.as_deref().is_some_and(|id| elsewhere(node, id)))
     };
     if !stale {
         return None;
@@ -182,7 +181,7 @@ fn initialize(scene: &Scene<'_>, dcs: &Dcs) -> Option<Trouble> {
         )
     } else {
         trouble
-            .because("PostgreSQL's data was deleted on every node while etcd's was kept")
+            .because("PostgreSQL's data was deleted or exchanged on every node while etcd's was kept")
             .by_hand(None, "first make sure that no machine has the data, not even one that is switched off; bring that one back if so")
             .mend(
                 None,

@@ -107,24 +107,18 @@ fn checksums(scene: &Scene<'_>) -> Vec<Trouble> {
 
 fn connections(node: &Node) -> Option<Trouble> {
     let id = node.id;
-    let (used, seen) = match node.postgres.known() {
-        Some(Postgres { connections, max_connections, .. }) => {
-            let full = connections.saturating_add(3) >= *max_connections;
-            if *max_connections == 0 || u64::from(*connections) * 10 < u64::from(*max_connections) * 9 {
-                return None;
-            }
-            (full, format!("PostgreSQL on node {id}: {connections} of {max_connections} connections"))
+    let (used, seen) = if let Some(Postgres { connections, max_connections, .. }) = node.postgres.known() {
+        let full = connections.saturating_add(3) >= *max_connections;
+        if *max_connections == 0 || u64::from(*connections) * 10 < u64::from(*max_connections) * 9 {
+            return None;
         }
-        None => {
-            let why = node.postgres.why()?;
-            if !(why.contains("53300")
-                || why.contains("too many clients")
-                || why.contains("remaining connection slots"))
-            {
-                return None;
-            }
-            (true, format!("PostgreSQL on node {id}: {why}"))
+        (full, format!("PostgreSQL on node {id}: {connections} of {max_connections} connections"))
+    } else {
+        let why = node.postgres.why()?;
+        if !(why.contains("too many clients") || why.contains("remaining connection slots")) {
+            return None;
         }
+        (true, format!("PostgreSQL on node {id}: {why}"))
     };
     let severity = if used { Severity::Critical } else { Severity::Warning };
     let what = if used { "has no connection left" } else { "has few connections left" };

@@ -75,9 +75,9 @@ impl Trouble {
         node: impl Into<Option<NodeId>>,
         risk: Risk,
         command: impl Into<String>,
-        note: impl Into<String>,
+        words: impl Into<String>,
     ) -> Self {
-        self.finding.mends.push(Mend { node: node.into(), command: command.into(), note: note.into(), risk });
+        self.finding.mends.push(Mend { node: node.into(), command: command.into(), note: words.into(), risk });
         self
     }
 
@@ -85,14 +85,14 @@ impl Trouble {
         self,
         node: impl Into<Option<NodeId>>,
         command: impl Into<String>,
-        note: impl Into<String>,
+        words: impl Into<String>,
     ) -> Self {
-        self.mend(node, Risk::Safe, command, note)
+        self.mend(node, Risk::Safe, command, words)
     }
 
     /// Something that only a person can do.
-    pub(super) fn by_hand(self, node: impl Into<Option<NodeId>>, note: impl Into<String>) -> Self {
-        self.mend(node, Risk::Manual, "", note)
+    pub(super) fn by_hand(self, node: impl Into<Option<NodeId>>, words: impl Into<String>) -> Self {
+        self.mend(node, Risk::Manual, "", words)
     }
 }
 

@@ -96,7 +96,8 @@ pub struct Patroni {
     pub replayed: Option<u64>,
     /// It is a synchronous standby.
     pub sync_standby: bool,
-    /// How many bytes it is behind the primary that Patroni knows, for a replica.
+    /// How many bytes it is behind the primary, for a replica, as Patroni counts it in etcd: up to loop_wait old, and
+    /// unknown without a quorum.
     pub lag_bytes: Option<u64>,
     /// `nofailover`, `noloadbalance`, … where set.
     pub tags: BTreeMap<String, String>,
