@@ -6,6 +6,7 @@ mod faults;
 mod operator;
 mod orders;
 mod page;
+mod preflight;
 mod reclone;
 mod removal;
 mod repair;

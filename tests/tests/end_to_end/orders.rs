@@ -8,7 +8,7 @@ use pgstack_tests::cluster::{Telling, all_streaming, serving, with_machines};
 use crate::LAB;
 
 /// Takes every machine back to before its first deploy.
-async fn from_nothing(lab: &Lab) {
+pub(crate) async fn from_nothing(lab: &Lab) {
     for machine in lab.machines().await.expect("machines") {
         machine.sh(&format!("{STACK}/clean --yes-delete-all-data")).await.expect("clean");
         let left = machine.sh(&format!("cd {STACK}; docker ps -aq; ls -A data/etcd data/pg | grep -v : || true")).await;
