@@ -110,12 +110,13 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use nix::errno::Errno;
+
     use super::*;
 
     #[test]
     fn a_refusal_came_back_and_a_missing_route_did_not() {
-        let of = |code: nix::errno::Errno| Silence::from(&io::Error::from_raw_os_error(code as i32));
-        use nix::errno::Errno;
+        let of = |code: Errno| Silence::from(&io::Error::from_raw_os_error(code as i32));
         for (code, want, words, came_back) in [
             (Errno::ECONNREFUSED, Silence::Refused, "connection refused", true),
             (Errno::EHOSTUNREACH, Silence::NoRoute, "no route", false),
