@@ -99,8 +99,10 @@ fn failing(node: &Node, local: &Local) -> Vec<Trouble> {
     let mut troubles = Vec::new();
     for (service, container) in &local.containers {
         let age = local.clock_ms.saturating_sub(container.started_at_ms);
-        let loops = container.status == "restarting"
-            || container.restarts >= LOOP && container.started_at_ms > 0 && local.clock_ms > 0 && age < LOOP_MS;
+        // what has become healthy since has left its loop
+        let young = container.started_at_ms > 0 && local.clock_ms > 0 && age < LOOP_MS;
+        let healthy = container.health.as_deref() == Some("healthy");
+        let loops = container.status == "restarting" || container.restarts >= LOOP && young && !healthy;
         let unhealthy = container.health.as_deref() == Some("unhealthy") && !is_young(node, service);
         if !runs(container) || !(loops || unhealthy) {
             continue;

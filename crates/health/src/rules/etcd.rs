@@ -18,7 +18,7 @@ const NO_QUORUM_CAUSE: &str = "a majority of the members is down or cannot reach
 
 pub(super) fn examine(scene: &Scene<'_>) -> Vec<Trouble> {
     let mut troubles: Vec<Trouble> = quorum(scene).into_iter().collect();
-    troubles.extend(scene.living().filter_map(member_down));
+    troubles.extend(scene.living().filter_map(|node| member_down(scene, node)));
     troubles.extend(voters(scene));
     troubles.extend(learners(scene));
     troubles.extend(alarms(scene));
@@ -90,7 +90,7 @@ fn quorum(scene: &Scene<'_>) -> Option<Trouble> {
     )
 }
 
-fn member_down(node: &Node) -> Option<Trouble> {
+fn member_down(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
     let id = node.id;
     let found = container(node, "etcd");
     let runs = found.is_none_or(|container| container.status == "running");
@@ -115,9 +115,14 @@ fn member_down(node: &Node) -> Option<Trouble> {
     )
     .service("etcd")
     .seen(seen)
-    .because("it cannot reach the other members (port 2380), its data does not fit the cluster, or its disk is stuck")
-    .safe(id, "./deploy", "finds out which, and lets it join anew where its data is lost or outdated")
-    .by_hand(id, "`docker logs --tail 50 etcd` tells in its own words");
+    .because("it cannot reach the other members (port 2380), its data does not fit the cluster, or its disk is stuck");
+    let hangs = unhealthy && found.is_some_and(|container| container.trouble.is_none());
+    if hangs && scene.quorate().is_some() {
+        trouble = trouble.safe(id, "docker restart etcd", "ends a process that hangs; the others have a quorum");
+    }
+    trouble = trouble
+        .safe(id, "./deploy", "finds out which, and lets it join anew where its data is lost or outdated")
+        .by_hand(id, "`docker logs --tail 50 etcd` tells in its own words");
     if let Some(said) = found.and_then(|container| container.trouble.clone()) {
         trouble = trouble.seen(format!("log of etcd on node {id}: {said}")).because(said);
     }

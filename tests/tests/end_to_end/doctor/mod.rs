@@ -97,7 +97,7 @@ impl Patients<'_> {
         for finding in findings(&living[0]).await {
             for mend in finding["mends"].as_array().expect("mends") {
                 let (command, risk) = (text(&mend["command"]), text(&mend["risk"]));
-                if command.is_empty() || risk == "safe" {
+                if command.is_empty() || risk == "safe" || risk == "manual" {
                     continue;
                 }
                 let on = mend["node"].as_u64().map_or(living[0].id(), |node| u8::try_from(node).expect("a node"));
