@@ -87,7 +87,7 @@ impl Patients<'_> {
         assert!(seen.is_some(), "node {}: wanted {wanted:?}, doctor says: {}", machine.id(), last.unwrap_or_default());
     }
 
-    /// Does what `doctor` says: the safe mends by `--fix` on every node, the rest as it is printed.
+    /// Does what `doctor` says: the safe mends by `--fix` on every node, then what is left as it is printed.
     async fn mend(&self) {
         for machine in self.living().await {
             // exit 1 where something is left for another node
@@ -97,7 +97,7 @@ impl Patients<'_> {
         for finding in findings(&living[0]).await {
             for mend in finding["mends"].as_array().expect("mends") {
                 let (command, risk) = (text(&mend["command"]), text(&mend["risk"]));
-                if command.is_empty() || risk == "safe" || risk == "manual" {
+                if command.is_empty() || risk == "manual" {
                     continue;
                 }
                 let on = mend["node"].as_u64().map_or(living[0].id(), |node| u8::try_from(node).expect("a node"));
