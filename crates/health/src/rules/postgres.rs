@@ -22,9 +22,11 @@ fn idle(scene: &Scene<'_>, leader: &Node, slot: &Slot) -> Option<Trouble> {
     let Slot { name, active, holds_bytes, wal_status } = slot;
     let owner = scene.snapshot.node_of_member(name);
     let much = *holds_bytes >= MUCH || wal_status == "unreserved";
+    // Patroni keeps the slot of a member that went away for half an hour, and drops it by itself
+    let of_a_member = owner.is_some() || name.strip_prefix("patroni").is_some_and(|id| id.parse::<u8>().is_ok());
     // somebody else's that is used is somebody's business; why a node of ours does not use its own, other
     // rules tell, or it is about to
-    if wal_status == "lost" && owner.is_some() || (*active || owner.is_some()) && !much {
+    if wal_status == "lost" && owner.is_some() || (*active || of_a_member) && !much {
         return None;
     }
     let holds = format!("{} MiB of WAL", holds_bytes >> 20);
