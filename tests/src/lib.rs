@@ -1,6 +1,8 @@
 //! Shared by the tests of the whole stack.
 
+pub mod checker;
 pub mod cluster;
+pub mod history;
 pub mod writer;
 
 use std::process::{Command, Stdio};
