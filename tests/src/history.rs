@@ -109,7 +109,7 @@ impl History {
     }
 
     /// Those that were acknowledged.
-    pub fn acknowledged(&self) -> impl Iterator<Item = &Operation> {
+    pub fn acknowledged(&self) -> impl DoubleEndedIterator<Item = &Operation> {
         self.operations.iter().filter(|operation| operation.outcome == Outcome::Acknowledged)
     }
 

@@ -3,6 +3,11 @@
 pub mod checker;
 pub mod cluster;
 pub mod history;
+pub mod load;
+pub mod scenario;
+pub mod settings;
+pub mod times;
+mod vip_watch;
 pub mod writer;
 
 use std::process::{Command, Stdio};

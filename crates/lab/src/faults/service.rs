@@ -82,6 +82,11 @@ impl Machine {
         self.sh(&format!("echo {service} >>{STOPPED}; docker stop {service} >/dev/null")).await.map(drop)
     }
 
+    /// Kills a service's container; neither Docker nor a power-off starts it again.
+    pub async fn kill_for_good(&self, service: Service) -> Result<(), LabError> {
+        self.sh(&format!("echo {service} >>{STOPPED}; docker kill {service} >/dev/null")).await.map(drop)
+    }
+
     /// Starts a service's container.
     pub async fn start(&self, service: Service) -> Result<(), LabError> {
         let forget = format!("if [ -e {STOPPED} ]; then sed -i '/^{service}$/d' {STOPPED}; fi");
