@@ -1,5 +1,6 @@
 //! Shared by the tests of the whole stack.
 
+pub mod chaos;
 pub mod checker;
 pub mod cluster;
 pub mod history;
