@@ -157,8 +157,8 @@ pub fn one_writer(history: &History) -> Vec<Violation> {
     for (old, operation) in &written {
         let Some((new, begun)) = successor(*old) else { continue };
         if operation.began > *begun {
-            let (writes, overlap) = late.entry((*old, *new)).or_default();
-            *writes += 1;
+            let (count, overlap) = late.entry((*old, *new)).or_default();
+            *count += 1;
             *overlap = (*overlap).max(operation.began.saturating_sub(*begun));
         }
     }

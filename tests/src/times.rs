@@ -197,12 +197,15 @@ mod tests {
     fn times_are_read_from_what_runs() {
         let config = serde_json::json!({"ttl": 20, "loop_wait": "2", "synchronous_mode": "quorum", "synchronous_mode_strict": true});
         let times = Times::read(&config, FILES);
-        assert_eq!([times.ttl, times.loop_wait, times.retry_timeout], [20.0, 2.0, 10.0]);
-        assert_eq!([times.advert, times.check_fails, times.login_retry], [0.2, 3.0, 1.0]);
-        assert_eq!([times.proxy_up, times.proxy_silent], [2.0, 8.0]);
+        let read = [times.ttl, times.loop_wait, times.retry_timeout, times.advert, times.check_fails];
+        let read = read.map(Duration::from_secs_f64);
+        assert_eq!(read, [20_000, 2000, 10_000, 200, 3000].map(Duration::from_millis));
+        let read = [times.login_retry, times.proxy_up, times.proxy_silent].map(Duration::from_secs_f64);
+        assert_eq!(read, [1000, 2000, 8000].map(Duration::from_millis));
         assert_eq!(times.durability, Durability::Strict);
         let plain = Times::read(&serde_json::json!({}), FILES);
-        assert_eq!((plain.ttl, plain.durability), (30.0, Durability::Async));
+        assert_eq!(Duration::from_secs_f64(plain.ttl), Duration::from_secs(30));
+        assert_eq!(plain.durability, Durability::Async);
     }
 
     #[test]

@@ -24,7 +24,9 @@ pub(super) async fn partition(s: &mut Stage<'_>) {
     let from = s.now();
     s.cut_begins();
     s.lab.partition(old.id()).await.expect("cut off");
-    s.gap("majority writes after", from, s.times.node_gone(etcd_too)).await;
+    let bound = s.times.node_gone(etcd_too);
+    s.promoted(from, bound * 2.0).await;
+    s.gap("majority writes, gap", from, bound).await;
     s.check(s.promotions().await == Some(1), "one promotion");
     let refused = last_ack(s, old.id()).map(|at| at.saturating_sub(from).as_secs_f64());
     s.at_most("old primary last acknowledged after", refused.unwrap_or_default(), s.times.demoted());
@@ -76,6 +78,8 @@ pub(super) async fn one_way(s: &mut Stage<'_>, inwards: bool) {
     let way = if inwards { Way::In } else { Way::Out };
     s.cut_begins();
     s.lab.cut(leader.id(), Cut { way, ..Cut::default() }).await.expect("cut off");
+    let took = s.promoted(from, s.times.node_gone(true)).await;
+    s.figure(took.map_or_else(|| "no promotion".to_owned(), |took| format!("promotion after {took:.1} s")));
     s.gap("gap", from, s.times.node_gone(true)).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     let healed = s.now();

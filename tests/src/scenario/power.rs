@@ -96,6 +96,7 @@ pub(super) async fn frozen(s: &mut Stage<'_>) {
     let from = s.now();
     s.cut_begins();
     old.freeze().await.expect("frozen");
+    s.promoted(from, s.times.node_gone(true) * 2.0).await;
     s.gap("gap", from, s.times.node_gone(true)).await;
     let held = if holder.id() == old.id() { "and held the VIP" } else { "and did not hold the VIP" };
     s.figure(format!("it led {held}"));

@@ -39,7 +39,6 @@ pub struct Stage<'a> {
     timeline: Option<u64>,
     cut_off: Vec<Span>,
     cut_since: Option<Duration>,
-    /// The VIP may leave a machine that has no power to tell of it.
     observer: Observer,
 }
 
@@ -91,6 +90,9 @@ impl<'a> Stage<'a> {
     }
 
     /// All machines but that.
+    ///
+    /// # Panics
+    /// When there are no machines.
     pub async fn others(&self, id: u8) -> Vec<Machine> {
         let machines = self.lab.machines().await.expect("machines");
         machines.into_iter().filter(|machine| machine.id() != id).collect()
@@ -108,6 +110,9 @@ impl<'a> Stage<'a> {
     }
 
     /// Makes the etcd of a machine lead.
+    ///
+    /// # Panics
+    /// When it cannot.
     pub async fn etcd_leads(&self, id: u8) {
         let Some(leader) = self.etcd_leader().await else { return };
         if leader == id {
@@ -122,6 +127,8 @@ impl<'a> Stage<'a> {
 
     /// Writes go on; the longest gap since `from` at each port must not be above `bound` seconds.
     pub async fn gap(&mut self, what: &str, from: Duration, bound: f64) {
+        // a fault takes a moment to be felt, and what is on its way may still be acknowledged
+        tokio::time::sleep(Duration::from_secs(3).saturating_sub(self.since(from).length())).await;
         // far beyond the bound, so that the figure is known
         let limit = Duration::from_secs_f64(bound * 2.0 + 60.0);
         let went_on = self.load.went_on(limit).await;
@@ -151,6 +158,11 @@ impl<'a> Stage<'a> {
     /// How many timelines have begun since the start: each is a promotion.
     pub async fn promotions(&self) -> Option<u64> {
         Some(timeline(self.lab, &self.observer).await? - self.timeline?)
+    }
+
+    /// Waits for a promotion; seconds since `from`.
+    pub async fn promoted(&self, from: Duration, limit: f64) -> Option<f64> {
+        self.until(from, limit, async || self.promotions().await.is_some_and(|count| count > 0)).await
     }
 
     /// There were at most so many promotions.
@@ -213,6 +225,9 @@ impl<'a> Stage<'a> {
     }
 
     /// A connection straight to a node.
+    ///
+    /// # Panics
+    /// When no machine is on.
     pub async fn straight_to(&self, machine: &Machine) -> Endpoint {
         let pooled = self.lab.endpoint(6432).await.expect("an endpoint");
         Endpoint { address: machine.address(), port: 5432, ..pooled }
@@ -224,6 +239,9 @@ impl<'a> Stage<'a> {
     }
 
     /// Heals everything, waits for H, ends the load, and judges.
+    ///
+    /// # Panics
+    /// When a machine cannot be switched on or healed.
     pub async fn finish(mut self) -> Played {
         self.say("everything is healed");
         let from = self.now();
@@ -235,10 +253,9 @@ impl<'a> Stage<'a> {
         self.lab.heal().await.expect("healed");
         self.cut_ends();
         let bound = HEALED.as_secs_f64();
-        let healthy = self.within("H: all stream on one timeline", from, bound, async || {
-            all_stream(self.lab, &Observer::new()).await
-        });
-        let healthy = Box::pin(healthy).await;
+        let (lab, observer) = (self.lab, self.observer.clone());
+        let whole = async || all_stream(lab, &observer).await;
+        let healthy = self.within("H: all stream on one timeline", from, bound, whole).await;
         let went_on = self.load.went_on(Duration::from_secs(60)).await;
         if !went_on {
             self.check(false, "writes go on at the end");

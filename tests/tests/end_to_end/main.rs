@@ -8,6 +8,7 @@ mod orders;
 mod reclone;
 mod removal;
 mod repair;
+mod scenarios;
 mod settings;
 
 /// The name of the shared lab.
