@@ -132,6 +132,11 @@ pub fn durability(history: &History, found: &Found) -> Vec<Violation> {
 /// W: each timeline has one writer, and once a later one has acknowledged a write, no earlier one
 /// acknowledges a write that begins after that.
 pub fn one_writer(history: &History) -> Vec<Violation> {
+    one_writer_for(history, |_| true)
+}
+
+/// The same, where only some operations may be guilty; who has taken over is known from all.
+pub fn one_writer_for(history: &History, guilty: impl Fn(&Operation) -> bool) -> Vec<Violation> {
     let known = |operation: &&Operation| operation.outcome == Outcome::Acknowledged;
     let written: Vec<(Origin, &Operation)> = history
         .operations
@@ -156,7 +161,7 @@ pub fn one_writer(history: &History) -> Vec<Violation> {
     let mut late: BTreeMap<(Origin, Origin), (usize, Duration)> = BTreeMap::new();
     for (old, operation) in &written {
         let Some((new, begun)) = successor(*old) else { continue };
-        if operation.began > *begun {
+        if operation.began > *begun && guilty(operation) {
             let (count, overlap) = late.entry((*old, *new)).or_default();
             *count += 1;
             *overlap = (*overlap).max(operation.began.saturating_sub(*begun));

@@ -141,6 +141,9 @@ proptest! {
             violation, Violation::TwoWriters { old: found, writes, .. } if *found == old && *writes >= 1
         );
         prop_assert!(found.iter().any(named), "{:?}", found);
+        // who asks for the VIP's clients alone does not see what others were told
+        let through_the_vip = one_writer_for(&correct.history, |op| matches!(op.via, Via::Vip(_)));
+        prop_assert_eq!(through_the_vip.iter().any(named), !straight);
         prop_assert_eq!(durability(&correct.history, &correct.found), []);
     }
 
