@@ -34,6 +34,9 @@ struct Arguments {
     /// Use the lab if it is there, and leave it there
     #[arg(long)]
     keep: bool,
+    /// The name of the lab
+    #[arg(long, default_value = "chaos")]
+    lab: String,
     #[command(flatten)]
     settings: Settings,
 }
@@ -47,7 +50,7 @@ async fn main() {
     let schedule = arguments.schedule.clone().unwrap_or_else(drawn);
     println!("seed {seed}, {} minutes, {} clients, {}", arguments.minutes, arguments.clients, arguments.settings);
     println!("schedule: {schedule}");
-    let lab = Lab::open("chaos").await.expect("a Docker engine");
+    let lab = Lab::open(&arguments.lab).await.expect("a Docker engine");
     if !arguments.keep {
         lab.down().await.expect("what an earlier run left is removed");
     }

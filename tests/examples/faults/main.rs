@@ -32,6 +32,9 @@ struct Arguments {
     /// Where the report goes; what it says of scenarios that are not played now stays
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/faults.md"))]
     out: PathBuf,
+    /// The name of the lab
+    #[arg(long, default_value = "faults")]
+    lab: String,
     #[command(flatten)]
     settings: Settings,
 }
@@ -41,7 +44,7 @@ async fn main() {
     let arguments = Arguments::parse();
     let wanted =
         |scenario: &&Scenario| arguments.only.is_empty() || arguments.only.iter().any(|name| name == scenario.name);
-    let lab = Lab::open("faults").await.expect("a Docker engine");
+    let lab = Lab::open(&arguments.lab).await.expect("a Docker engine");
     if !arguments.keep {
         lab.down().await.expect("what an earlier run left is removed");
     }

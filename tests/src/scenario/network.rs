@@ -15,7 +15,7 @@ fn last_ack(s: &Stage<'_>, node: u8) -> Option<Duration> {
     s.load.look(|history| history.acknowledged().filter(|op| op.via == Via::Node(node)).map(|op| op.ended).max())
 }
 
-pub(super) async fn partition(s: &mut Stage<'_>) {
+pub(super) async fn partition(s: &mut Stage<'_>, long: bool) {
     let old = s.leader().await;
     // the hardest case: the VIP is on the wrong side
     vip_goes_to(s.lab, old.id()).await;
@@ -30,10 +30,12 @@ pub(super) async fn partition(s: &mut Stage<'_>) {
     s.check(s.promotions().await == Some(1), "one promotion");
     let refused = last_ack(s, old.id()).map(|at| at.saturating_sub(from).as_secs_f64());
     s.at_most("old primary last acknowledged after", refused.unwrap_or_default(), s.times.demoted());
-    // a minute more: who held the VIP says so again each minute, and must not draw clients away
-    let calm = s.now();
-    tokio::time::sleep(Duration::from_secs(65)).await;
-    s.gap("gap while it goes on", calm, 1.0).await;
+    if long {
+        // who held the VIP says so again each minute, and must not draw clients away
+        let calm = s.now();
+        tokio::time::sleep(Duration::from_secs(65)).await;
+        s.gap("gap while it goes on", calm, 1.0).await;
+    }
     let healed = s.now();
     s.lab.heal().await.expect("healed");
     s.cut_ends();
