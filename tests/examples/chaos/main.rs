@@ -9,7 +9,7 @@ use pgstack_tests::chaos::play::play;
 use pgstack_tests::chaos::schedule::Schedule;
 use pgstack_tests::chaos::shrink::shrink;
 use pgstack_tests::cluster::{Telling, serving, up};
-use pgstack_tests::scenario::stage::Played;
+use pgstack_tests::scenario::judge::Played;
 use pgstack_tests::settings::Settings;
 use pgstack_tests::times::Times;
 

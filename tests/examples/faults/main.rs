@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 use pgstack_cluster_view::Observer;
 use pgstack_lab::Lab;
 use pgstack_tests::cluster::{Telling, serving, up};
-use pgstack_tests::scenario::{ALL, Scenario, Verdict, stage};
+use pgstack_tests::scenario::{ALL, Scenario, Verdict, judge};
 use pgstack_tests::settings::Settings;
 use pgstack_tests::times::Times;
 use report::{Report, Row};
@@ -77,7 +77,7 @@ async fn main() {
 /// One scenario, on a cluster that is whole; whatever goes wrong, the next one begins with one, too.
 async fn play(lab: &Lab, scenario: &Scenario, hold: Duration) -> Row {
     let began = Instant::now();
-    let whole = stage::all_stream(lab, &Observer::new()).await && lab.verify(Duration::from_secs(10)).await.is_ok();
+    let whole = judge::all_stream(lab, &Observer::new()).await && lab.verify(Duration::from_secs(10)).await.is_ok();
     if !whole {
         serving(lab).await;
     }

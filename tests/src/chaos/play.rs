@@ -7,7 +7,8 @@ use pgstack_lab::{Cut, Lab, Machine};
 use super::schedule::{Blow, Fault, Round, Schedule, Target};
 use crate::cluster::{leader, vip_holder};
 use crate::load::Plan;
-use crate::scenario::stage::{Played, Stage};
+use crate::scenario::judge::Played;
+use crate::scenario::stage::Stage;
 
 /// How long it may take to find out who leads or has the VIP before somebody else is hit.
 const ASK: Duration = Duration::from_secs(3);

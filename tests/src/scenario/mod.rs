@@ -2,6 +2,7 @@
 //! serves, under load, and ends healed and judged.
 
 mod data;
+pub mod judge;
 mod network;
 mod operator;
 mod power;
@@ -14,7 +15,8 @@ use std::time::Duration;
 use pgstack_lab::Lab;
 
 use crate::load::Plan;
-use stage::{Check, Played, Stage};
+use judge::{Check, Played};
+use stage::Stage;
 
 /// One scenario; its number is that of the list it comes from, letters part it.
 #[derive(Debug, Clone, Copy)]

@@ -1,29 +1,20 @@
 //! Where a scenario plays: a cluster under load, its clock, what it must show and what it cost.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pgstack_cluster_view::Observer;
 use pgstack_diagnostics::Console as _;
 use pgstack_lab::{Endpoint, Lab, Machine};
 
-use crate::checker::{Found, Violation, durability, one_owner, one_writer, one_writer_for};
 use crate::cluster::{self, Telling};
 use crate::history::{History, Outcome, Span, Via};
-use crate::load::{Load, Plan, rows_on};
-use crate::times::{Durability, Times};
+use crate::load::{Load, Plan};
+use crate::times::Times;
+
+use super::judge::{self, Check, Played, all_stream, timeline};
 
 /// How long the members may take to stream on one timeline after everything has been healed.
 pub const HEALED: Duration = Duration::from_secs(120);
-
-/// One thing that had to be so.
-#[derive(Debug, Clone)]
-pub struct Check {
-    /// What, with its figure.
-    pub what: String,
-    /// Whether it was.
-    pub holds: bool,
-}
 
 /// A scenario at play.
 pub struct Stage<'a> {
@@ -263,105 +254,10 @@ impl<'a> Stage<'a> {
         // the owner of the VIP has settled as well
         tokio::time::sleep(Duration::from_secs_f64(self.times.owner_silent())).await;
         let end = self.now();
-        let Self { lab, times, load, mut checks, cut_off, .. } = self;
+        let Self { lab, times, load, checks, cut_off, .. } = self;
         let table = load.table().to_owned();
         let history = load.stop().await;
-        // without a watchdog, and without a replica that has to agree, an old primary whose Patroni
-        // stands still goes on for those who ask it directly; nobody may get there through the VIP
-        let lenient = times.durability == Durability::Async;
-        let mut violations = one_writer_for(&history, |op| !lenient || matches!(op.via, Via::Vip(_)));
-        if lenient {
-            let direct = one_writer(&history).into_iter().filter(|violation| !violations.contains(violation));
-            checks.extend(direct.map(|found| Check { what: format!("only for direct clients: {found}"), holds: true }));
-        }
-        if healthy {
-            let found = found(lab, &table).await;
-            violations.extend(durability(&history, &found));
-        }
-        violations.extend(one_owner(&history, end, times.two_owners(), &cut_off));
-        let mut lost = 0;
-        for violation in &violations {
-            // asynchronous replication may lose what a failover leaves behind, on all nodes alike
-            let permitted = times.durability == Durability::Async && is_same_everywhere(violation, &violations);
-            match violation {
-                Violation::Lost { ids, .. } if permitted => lost = ids.len(),
-                other => checks.push(Check { what: other.to_string(), holds: false }),
-            }
-        }
-        if lost > 0 {
-            checks
-                .push(Check { what: format!("{lost} rows lost, which asynchronous replication permits"), holds: true });
-        }
-        Played { checks, history, violations }
+        let found = if healthy { Some(judge::found(lab, &table).await) } else { None };
+        judge::judge(checks, history, found.as_ref(), &times, end, &cut_off)
     }
-}
-
-/// How a scenario ended.
-#[derive(Debug)]
-pub struct Played {
-    /// What had to be so.
-    pub checks: Vec<Check>,
-    /// What clients saw.
-    pub history: History,
-    /// What the checker found.
-    pub violations: Vec<Violation>,
-}
-
-impl Played {
-    /// Whether everything was as it had to be.
-    pub fn passed(&self) -> bool {
-        self.checks.iter().all(|check| check.holds)
-    }
-}
-
-fn is_same_everywhere(violation: &Violation, all: &[Violation]) -> bool {
-    let Violation::Lost { ids, .. } = violation else { return false };
-    let same = |other: &&Violation| matches!(other, Violation::Lost { ids: lost, .. } if lost == ids);
-    all.iter().filter(same).count() >= 3
-}
-
-/// All members lead or stream, on one timeline, by the word of each.
-pub async fn all_stream(lab: &Lab, observer: &Observer) -> bool {
-    let Ok(machines) = lab.machines().await else { return false };
-    let (mut primaries, mut timelines) = (0, std::collections::BTreeSet::new());
-    for machine in &machines {
-        let Some(instance) = observer.instance_at(machine.address()).await else { return false };
-        if !instance.takes_writes() && !instance.streams() {
-            return false;
-        }
-        primaries += usize::from(instance.takes_writes());
-        timelines.insert(instance.timeline);
-    }
-    primaries == 1 && timelines.len() == 1
-}
-
-async fn timeline(lab: &Lab, observer: &Observer) -> Option<u64> {
-    let mut newest = None;
-    for machine in lab.machines().await.ok()? {
-        let instance = observer.instance_at(machine.address()).await;
-        newest = newest.max(instance.and_then(|instance| instance.timeline));
-    }
-    newest
-}
-
-/// What each node has, once each has what the primary had at one moment.
-async fn found(lab: &Lab, table: &str) -> Found {
-    let leader = cluster::leader(lab).await;
-    let machines = lab.machines().await.expect("machines");
-    let limit = Duration::from_secs(60);
-    let reference = rows_on(lab, &leader, table, limit).await;
-    let mut rows = BTreeMap::new();
-    for machine in &machines {
-        // nothing is written any more, so a replica catches up or differs for good
-        let mut of_node = rows_on(lab, machine, table, limit).await;
-        for _ in 0..100 {
-            if of_node == reference {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            of_node = rows_on(lab, machine, table, limit).await;
-        }
-        rows.insert(machine.id(), of_node);
-    }
-    Found { rows }
 }

@@ -40,13 +40,7 @@ impl Machine {
         self.sh(&script).await.map(drop)
     }
 
-    /// The clock is right again.
-    pub(super) async fn clock_back(&self) -> Result<(), LabError> {
-        let script = format!("[ -e {FOLDER} ] || exit 0\necho +0 >{FOLDER}/next; mv {FOLDER}/next {FOLDER}/offset");
-        self.sh(&script).await.map(drop)
-    }
-
-    /// Without the library again; the container is made anew.
+    /// The clock is right, and without the library again; the container is made anew.
     pub async fn plain_clock(&self) -> Result<(), LabError> {
         let script = format!(
             "[ -e {FOLDER} ] || exit 0\n\

@@ -38,15 +38,16 @@ impl Machine {
     }
 
     /// Ends every cut and every loss of packets, and lets what was frozen, stopped, filled or set
-    /// to another time go on. The machine must be on.
+    /// to another time go on; after the last two PostgreSQL's container starts anew. The machine
+    /// must be on.
     pub async fn heal(&self) -> Result<(), LabError> {
         if self.is_frozen() {
             self.thaw().await?;
         }
         self.sh(cut::HEAL).await?;
         self.continue_all().await?;
-        self.free_disk().await?;
-        self.clock_back().await?;
+        self.large_disk().await?;
+        self.plain_clock().await?;
         self.start_stopped().await
     }
 }
