@@ -123,3 +123,58 @@ pub(super) async fn found(lab: &Lab, table: &str) -> Found {
     }
     Found { rows }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Operation, Origin, Outcome};
+
+    fn times(durability: Durability) -> Times {
+        Times {
+            ttl: 30.0,
+            loop_wait: 10.0,
+            retry_timeout: 10.0,
+            advert: 1.0,
+            check_fails: 3.0,
+            proxy_up: 2.0,
+            proxy_silent: 8.0,
+            login_retry: 1.0,
+            durability,
+        }
+    }
+
+    fn ack(id: i64, via: Via, second: u64, node: u8, timeline: u32) -> Operation {
+        let at = Duration::from_secs(second);
+        let origin = Some(Origin { node, timeline });
+        Operation { id, via, began: at, ended: at, outcome: Outcome::Acknowledged, origin, reason: None }
+    }
+
+    fn passes(durability: Durability, operations: Vec<Operation>, rows: [&[i64]; 3]) -> bool {
+        let rows = (1..).zip(rows).map(|(node, ids)| (node, ids.iter().copied().collect()));
+        let (found, history) = (Found { rows: rows.collect() }, History { operations, vip: Vec::new() });
+        let end = Duration::from_secs(60);
+        judge(Vec::new(), history, Some(&found), &times(durability), end, &[]).passed()
+    }
+
+    #[test]
+    fn a_row_that_is_lost_everywhere_is_permitted_to_asynchronous_replication_alone() {
+        let written = || vec![ack(1, Via::Vip(6432), 1, 1, 1), ack(2, Via::Vip(6432), 2, 1, 1)];
+        assert!(passes(Durability::Async, written(), [&[1], &[1], &[1]]));
+        assert!(!passes(Durability::Sync, written(), [&[1], &[1], &[1]]));
+        assert!(!passes(Durability::Strict, written(), [&[1], &[1], &[1]]));
+        // nodes that differ are broken in any mode
+        assert!(!passes(Durability::Async, written(), [&[1], &[1, 2], &[1]]));
+    }
+
+    #[test]
+    fn an_old_primary_may_go_on_for_direct_clients_of_asynchronous_replication_alone() {
+        let written = |via| vec![ack(1, Via::Vip(6432), 1, 2, 2), ack(2, via, 5, 1, 1)];
+        let all: [&[i64]; 3] = [&[1, 2], &[1, 2], &[1, 2]];
+        assert!(passes(Durability::Async, written(Via::Node(1)), all));
+        assert!(!passes(Durability::Strict, written(Via::Node(1)), all));
+        assert!(!passes(Durability::Async, written(Via::Vip(5000)), all));
+        // one timeline with two writers is split brain in any mode
+        let split = vec![ack(1, Via::Node(2), 1, 2, 2), ack(2, Via::Node(1), 5, 1, 2)];
+        assert!(!passes(Durability::Async, split, all));
+    }
+}

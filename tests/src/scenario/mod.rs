@@ -61,7 +61,7 @@ enum Act {
     Switchover,
     ToolKilled,
     Strangers,
-    Frozen,
+    Frozen { with_vip: bool },
 }
 
 /// A row of the table.
@@ -158,7 +158,18 @@ pub const ALL: &[Scenario] = &[
         "unauthenticated PATCH, etcd put, statistics; secrets in sight",
         "all refused; no secret shows (L)",
     ),
-    row("26", Act::Frozen, "the leader's whole machine frozen for longer than ttl, then thawed", "one writer; rejoins"),
+    row(
+        "26",
+        Act::Frozen { with_vip: false },
+        "the leader's whole machine frozen for longer than ttl, then thawed",
+        "one writer; rejoins",
+    ),
+    row(
+        "26vip",
+        Act::Frozen { with_vip: true },
+        "the same, and it held the VIP",
+        "one writer through the VIP; rejoins",
+    ),
 ];
 
 /// The scenarios that this kernel or this lab cannot produce, and why.
@@ -223,7 +234,7 @@ impl Scenario {
             Act::HolderOff => power::holder_off(stage).await,
             Act::StandbysDie => power::standbys_die(stage).await,
             Act::ColdStart => power::cold_start(stage).await,
-            Act::Frozen => power::frozen(stage).await,
+            Act::Frozen { with_vip } => power::frozen(stage, with_vip).await,
             Act::Partition { long } => network::partition(stage, long).await,
             Act::LeaderWithoutEtcd => network::without_etcd(stage).await,
             Act::LeaderWithoutReplicas => network::without_replicas(stage).await,

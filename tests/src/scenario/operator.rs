@@ -39,18 +39,21 @@ pub(super) async fn tool_killed(s: &mut Stage<'_>) -> Result<(), String> {
     }
     let candidate = s.others(leader.id()).await.remove(0);
     let holder = vip_holder(s.lab).await;
-    let paused = "docker exec pgbouncer psql -h /tmp -p 6432 -U pgbouncer pgbouncer -Atc 'SHOW DATABASES' | cut -d'|' -f12 | grep -q 1";
+    // of all databases (PAUSE), or of one
+    let console = "docker exec pgbouncer psql -h /tmp -p 6432 -U pgbouncer pgbouncer -At";
+    let paused =
+        format!("{{ {console} -c 'SHOW STATE'; {console}x -c 'SHOW DATABASES'; }} | grep -Eq '^paused.(yes|1)$'");
     // killed the moment that the pooler of the VIP's holder is paused
     leader
         .sh(&format!("cd {STACK}; nohup ./switchover --to {} --yes >/dev/null 2>&1 &", candidate.id()))
         .await
         .expect("begun");
     let from = s.now();
-    s.until(from, 10.0, async || holder.sh(paused).await.is_ok()).await;
+    s.until(from, 10.0, async || holder.sh(&paused).await.is_ok()).await;
     leader.sh("pkill -KILL -x switchover || true").await.expect("killed");
     s.gap("gap", from, 10.0 + s.times.switchover()).await;
     for machine in s.lab.machines().await.expect("machines") {
-        let left = s.until(s.now(), 10.0, async || machine.sh(paused).await.is_err()).await;
+        let left = s.until(s.now(), 10.0, async || machine.sh(&paused).await.is_err()).await;
         s.check(left.is_some(), format!("no pooler is paused on node {}", machine.id()));
     }
     Ok(())

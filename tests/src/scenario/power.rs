@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgstack_containers::Service;
 
 use super::stage::Stage;
-use crate::cluster::{leader, vip_goes_to, vip_holder};
+use crate::cluster::{leader, vip_goes_to};
 use crate::times::Durability;
 
 pub(super) async fn leader_off(s: &mut Stage<'_>, etcd_too: bool) {
@@ -90,16 +90,16 @@ pub(super) async fn cold_start(s: &mut Stage<'_>) {
     }
 }
 
-pub(super) async fn frozen(s: &mut Stage<'_>) {
+pub(super) async fn frozen(s: &mut Stage<'_>, with_vip: bool) {
     let old = s.leader().await;
-    let holder = vip_holder(s.lab).await;
+    let owner = if with_vip { old.id() } else { s.others(old.id()).await[0].id() };
+    vip_goes_to(s.lab, owner).await;
+    s.load.goes_on(Duration::from_secs(30)).await;
     let from = s.now();
     s.cut_begins();
     old.freeze().await.expect("frozen");
     s.promoted(from, s.times.node_gone(true) * 2.0).await;
     s.gap("gap", from, s.times.node_gone(true)).await;
-    let held = if holder.id() == old.id() { "and held the VIP" } else { "and did not hold the VIP" };
-    s.figure(format!("it led {held}"));
     tokio::time::sleep(Duration::from_secs(10)).await;
     let thawed = s.now();
     old.thaw().await.expect("thawed");
