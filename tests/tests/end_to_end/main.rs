@@ -10,6 +10,7 @@ mod preflight;
 mod reclone;
 mod removal;
 mod repair;
+mod scenarios;
 mod settings;
 mod status;
 
