@@ -90,11 +90,6 @@ impl<'a> Site<'a> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).contains(service)
     }
 
-    /// How long it has been at work.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
-
     /// How much of the timeout is left.
     pub(crate) fn time_left(&self) -> Duration {
         self.timeout.saturating_sub(self.started.elapsed())

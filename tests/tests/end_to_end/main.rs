@@ -9,6 +9,7 @@ mod reclone;
 mod removal;
 mod repair;
 mod settings;
+mod switchover;
 
 /// The name of the shared lab.
 const LAB: &str = "e2e";

@@ -35,7 +35,6 @@ enum Phase {
 pub(super) async fn carry_out(site: &Site<'_>, order: &Order, observed: &Observed, wait: u64) -> Result<(), DeployError> {
     let console = site.console;
     let (from, to) = (node(site, order.from)?, node(site, order.to)?);
-    console.begin(&format!("node {} leads instead of node {}", order.to, order.from));
     for (node, why) in &order.unpaused {
         console.warn(&format!("the pooler on node {node} is not paused ({why}): its clients may see errors"));
     }
@@ -74,9 +73,7 @@ pub(super) async fn carry_out(site: &Site<'_>, order: &Order, observed: &Observe
         order.to,
         seconds(&writes)
     ));
-    follows(site, order.from).await?;
-    console.end(&format!("done, node {} streams from it", order.from));
-    Ok(())
+    follows(site, order.from).await
 }
 
 type Costs = Vec<(NodeId, Result<Duration, String>)>;

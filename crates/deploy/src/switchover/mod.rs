@@ -12,7 +12,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgstack_containers::Up;
 use pgstack_diagnostics::{Console, Ended};
@@ -55,7 +55,11 @@ pub async fn switchover(stack: &StackDir, options: Switchover, console: &dyn Con
     match plan {
         Plan::Leads(node) => console.out(&format!("node {node} leads already; nothing to do")),
         Plan::Move(order) if options.dry_run => console.out(order.to_string().trim_end_matches('\n')),
-        Plan::Move(order) => execute::carry_out(&site, &order, &observed, options.wait).await?,
+        Plan::Move(order) => {
+            console.begin(&format!("node {} leads instead of node {}", order.to, order.from));
+            execute::carry_out(&site, &order, &observed, options.wait).await?;
+            console.end(&format!("done, node {} streams from it", order.from));
+        }
     }
     Ok(Ended::Done)
 }
@@ -72,11 +76,12 @@ pub(crate) async fn move_leadership(site: &Site<'_>, to: Option<NodeId>) -> Resu
 
 /// A look and its plan. What passes by itself is looked at again.
 async fn look(site: &Site<'_>, wish: Wish) -> Result<(Observed, Plan), DeployError> {
+    let began = Instant::now();
     loop {
         let observed = observe(site).await?;
         match plan::plan(wish, &observed) {
             Ok(plan) => return Ok((observed, plan)),
-            Err(refusal) if refusal.passes() && site.elapsed() < PATIENCE => {
+            Err(refusal) if refusal.passes() && began.elapsed() < PATIENCE => {
                 site.console.progress(&refusal.to_string());
                 site.pause().await;
             }

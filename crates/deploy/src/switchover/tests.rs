@@ -208,7 +208,8 @@ proptest! {
         prop_assert_eq!(&planned, &plan(wish, &observed), "the same again");
         match planned {
             Ok(Plan::Leads(node)) => prop_assert!(node == id(1) && wished == Some(1)),
-            Err(refusal) => prop_assert!(matches!(refusal, SwitchoverRefusal::Unknown { .. }) || !refusal.hints().is_empty()),
+            Err(SwitchoverRefusal::Unknown { node }) => prop_assert!(wished == Some(node.get())),
+            Err(refusal) => prop_assert!(!refusal.hints().is_empty()),
             Ok(Plan::Move(order)) => {
                 prop_assert!(order.to != order.from && wish.to.is_none_or(|to| to == order.to));
                 let chosen = observed.nodes.iter().find(|seen| seen.node == order.to).expect("a node");

@@ -1,5 +1,6 @@
-# Pauses the PgBouncer of this container for at most $1 seconds, the $2 that PAUSE may take included. The first line
-# of output is the outcome. Nobody has to come back to end the pause: this runs in the pooler's own container, and a
+# Pauses the PgBouncer of this container for at most $1 seconds, the $2 that PAUSE may take included. It begins at the
+# time $3 (microseconds since 1970), so that all poolers stop at one moment, however long each took to get here. The
+# first line of output is the outcome. Nobody has to come back to end the pause: this runs in the pooler's own container, and a
 # PgBouncer that starts anew is not paused.
 #
 # Whoever resumes earlier ends this as well, so that it never undoes a later pause of somebody else.
@@ -26,6 +27,12 @@ resume() { psql -XAtqw -c RESUME >/dev/null; }
 # waits for what it started: nobody else here reaps it
 finish() { kill "$timer" "$pooler" 2>/dev/null; wait; exit 0; }
 
+ask 'SHOW VERSION'
+answer 2
+rest=$(( $3 - ${EPOCHREALTIME/[.,]/} ))
+if [ "$rest" -gt 0 ] && [ "$rest" -lt 1000000 ]; then
+    read -r -t "$(printf '0.%06d' "$rest")" _ <&"${console[0]}"
+fi
 ask PAUSE
 if ! answer "$2"; then
     # PAUSE still waits for a transaction, or the console did not open

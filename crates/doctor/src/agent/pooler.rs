@@ -1,7 +1,7 @@
 //! The one order that the agent takes: to pause this machine's pooler for a few seconds. The pause is a lease. A script
 //! inside the pooler's own container begins and ends it, so it ends whoever dies: the caller, the network, the agent.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
 use pgstack_containers::{Engine, Service};
@@ -15,6 +15,8 @@ pub(super) const PAUSE: &str = "/pooler/pause";
 const LONGEST: u64 = 9;
 /// Nor does `PAUSE` wait longer for transactions: a caller is hung up on after five seconds.
 const LONGEST_WAIT: u64 = 4;
+/// When the pause begins, after the order has come: an engine is that fast, or the pause begins a little later.
+const NOTICE: Duration = Duration::from_millis(400);
 /// What an engine may take on top of that.
 const ENGINE: Duration = Duration::from_millis(800);
 /// What it runs.
@@ -59,9 +61,10 @@ async fn run(order: Order) -> Result<String, String> {
         use std::error::Error as _;
         error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
     };
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + NOTICE;
     let engine = Engine::connect().await.map_err(|error| said(&error))?;
-    let (seconds, wait) = (order.seconds.to_string(), order.wait.to_string());
-    let command = ["bash", "-c", SCRIPT, "pause", &seconds, &wait];
+    let (seconds, wait, at) = (order.seconds.to_string(), order.wait.to_string(), at.as_micros().to_string());
+    let command = ["bash", "-c", SCRIPT, "pause", &seconds, &wait, &at];
     engine.exec_first_line(&Service::Pgbouncer.to_string(), &command).await.map_err(|error| said(&error))
 }
 
