@@ -20,7 +20,7 @@ pub use etcd::{EtcdMember, EtcdProcess};
 pub use kernel::{Interfaces, kernel_interfaces};
 pub use patroni::{About, Difference, Instance, Member, Role, View, Xlog};
 use pgstack_topology::Secret;
-pub use pooler::{NotPaused, PoolerConsole};
+pub use pooler::{NotPaused, PAUSE_NOTICE, PoolerConsole};
 pub use postgres::{Login, Postgres, PostgresError, Sizes};
 pub use proxy::Proxy;
 pub use silence::Silence;

@@ -8,8 +8,11 @@ use tokio::time::Instant;
 
 use crate::{Login, Observer, Silence, Source, Sql};
 
-/// How long the agent's own work and the way may take on top of what `PAUSE` waits.
-const MARGIN: Duration = Duration::from_secs(1);
+/// When a pause begins, counted from the order: long enough for every agent to have got ready, so that all poolers stop at
+/// one moment.
+pub const PAUSE_NOTICE: Duration = Duration::from_millis(800);
+/// How long the agent's own work and the way may take on top of that and of what `PAUSE` waits.
+const MARGIN: Duration = Duration::from_millis(1500);
 
 /// A pooler is not paused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +42,7 @@ impl Observer {
     /// Pauses the pooler of `node` for at most `seconds`, of which `PAUSE` may wait `wait` for transactions.
     pub async fn pause_pooler(&self, node: Node, token: &Secret, seconds: u64, wait: u64) -> Result<(), NotPaused> {
         let url = format!("http://{}:{}/pooler/pause?seconds={seconds}&wait={wait}", node.ip(), port::AGENT);
-        let limit = Duration::from_secs(wait) + MARGIN;
+        let limit = Duration::from_secs(wait) + PAUSE_NOTICE + MARGIN;
         let answer = self.http.post(url).timeout(limit).bearer_auth(token.expose()).send().await;
         let answer = answer.map_err(|error| NotPaused::Failed(Silence::from_http(&error).to_string()))?;
         match answer.status().as_u16() {

@@ -168,7 +168,7 @@ pub struct SwitchoverArgs {
     #[arg(long)]
     pub unpaused: bool,
     /// How long running transactions are waited for, in seconds; clients wait as long
-    #[arg(long, value_name = "S", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=4))]
+    #[arg(long, value_name = "S", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=3))]
     pub wait: u64,
     /// How long to wait, in all, until the former primary streams again, in seconds
     #[arg(long, value_name = "S", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86400))]

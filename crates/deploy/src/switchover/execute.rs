@@ -54,6 +54,7 @@ pub(super) async fn carry_out(site: &Site<'_>, order: &Order, observed: &Observe
     console.progress("pausing the poolers");
     let began = Instant::now();
     let paused = pause(site, &primary, &poolers, wait).await?;
+    let began = paused.iter().map(Paused::since).min().unwrap_or(began);
     let all_paused = began.elapsed();
     drop(primary);
     console.progress("PostgreSQL's leadership moves");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use pgstack_cluster_view::{NotPaused, PoolerConsole, Postgres};
+use pgstack_cluster_view::{NotPaused, PAUSE_NOTICE, PoolerConsole, Postgres};
 use pgstack_topology::Node;
 
 use super::SwitchoverRefusal;
@@ -19,10 +19,16 @@ const CONSOLE: Duration = Duration::from_secs(60);
 pub(super) struct Paused {
     pub(super) node: Node,
     console: PoolerConsole,
+    /// Not before this moment its clients began to wait.
     since: Instant,
 }
 
 impl Paused {
+    /// When its clients began to wait.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
     /// Lets its clients go on; how long they have waited at most, or why it has to end by itself.
     pub(super) async fn resume(&self) -> Result<Duration, String> {
         self.console.resume().await.map_err(|why| why.to_string())?;
@@ -39,7 +45,7 @@ pub(super) async fn pause(site: &Site<'_>, primary: &Postgres, nodes: &[Node], w
     }));
     let consoles = consoles.await.into_iter().collect::<Result<Vec<_>, _>>()?;
     let asked = nodes.iter().zip(consoles).map(|(&node, console)| async move {
-        let since = Instant::now();
+        let since = Instant::now() + PAUSE_NOTICE;
         let outcome = site.observer.pause_pooler(node, &site.env.agent_token, LEASE, wait).await;
         (Paused { node, console, since }, outcome)
     });

@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
+use pgstack_cluster_view::PAUSE_NOTICE;
 use pgstack_containers::{Engine, Service};
 use tokio::time::timeout;
 
@@ -14,11 +15,9 @@ pub(super) const PAUSE: &str = "/pooler/pause";
 /// No pause is longer; the script may need a part of a second on top, and all of it stays below ten.
 const LONGEST: u64 = 9;
 /// Nor does `PAUSE` wait longer for transactions: a caller is hung up on after five seconds.
-const LONGEST_WAIT: u64 = 4;
-/// When the pause begins, after the order has come: an engine is that fast, or the pause begins a little later.
-const NOTICE: Duration = Duration::from_millis(400);
+const LONGEST_WAIT: u64 = 3;
 /// What an engine may take on top of that.
-const ENGINE: Duration = Duration::from_millis(800);
+const ENGINE: Duration = Duration::from_secs(1);
 /// What it runs.
 const SCRIPT: &str = include_str!("pause.sh");
 
@@ -48,7 +47,7 @@ pub(super) async fn pause(query: &str) -> (StatusCode, String) {
         let limits = format!("seconds=1..{LONGEST}&wait=1..{LONGEST_WAIT}, and wait no longer than seconds");
         return (StatusCode::BAD_REQUEST, limits);
     };
-    let limit = Duration::from_secs(order.wait) + ENGINE;
+    let limit = Duration::from_secs(order.wait) + PAUSE_NOTICE + ENGINE;
     match timeout(limit, run(order)).await {
         Ok(Ok(said)) => outcome(&said),
         Ok(Err(reason)) => (StatusCode::BAD_GATEWAY, reason),
@@ -61,7 +60,7 @@ async fn run(order: Order) -> Result<String, String> {
         use std::error::Error as _;
         error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
     };
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + NOTICE;
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + PAUSE_NOTICE;
     let engine = Engine::connect().await.map_err(|error| said(&error))?;
     let (seconds, wait, at) = (order.seconds.to_string(), order.wait.to_string(), at.as_micros().to_string());
     let command = ["bash", "-c", SCRIPT, "pause", &seconds, &wait, &at];
@@ -89,7 +88,7 @@ mod tests {
     fn an_order_has_limits() {
         assert_eq!(Order::parse("seconds=9&wait=3"), Some(Order { seconds: 9, wait: 3 }));
         assert_eq!(Order::parse("wait=1&seconds=1"), Some(Order { seconds: 1, wait: 1 }));
-        for bad in ["", "seconds=9", "seconds=10&wait=3", "seconds=0&wait=0", "seconds=2&wait=3", "seconds=9&wait=5",
+        for bad in ["", "seconds=9", "seconds=10&wait=3", "seconds=0&wait=0", "seconds=2&wait=3", "seconds=9&wait=4",
             "seconds=-1&wait=1", "seconds=9;id&wait=1"]
         {
             assert_eq!(Order::parse(bad), None, "{bad}");
