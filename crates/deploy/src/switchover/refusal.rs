@@ -74,7 +74,11 @@ fn each(transactions: &[String]) -> String {
 impl SwitchoverRefusal {
     /// Whether it may pass by itself within seconds.
     pub(super) fn passes(&self) -> bool {
-        matches!(self, Self::NoCandidate { reasons } if reasons.iter().any(|(_, unfit)| unfit.passes()))
+        match self {
+            Self::NoCandidate { reasons } => reasons.iter().any(|(_, unfit)| unfit.passes()),
+            Self::PoolerPaused { .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -87,7 +91,7 @@ impl Hint for SwitchoverRefusal {
             Self::Maintenance => one("end it: docker exec patroni patronictl -c /config/patroni.yml resume"),
             Self::NoCandidate { .. } => one("`./status` shows how the replicas are; run this again once one streams"),
             Self::PoolerPaused { node } => vec![format!(
-                "a switchover's own pause ends within 10 s; to end somebody's, on node {node}: docker exec pgbouncer \
+                "somebody's own pause is left alone; to end it, on node {node}: docker exec pgbouncer \
                  psql -h /tmp -p 6432 -U pgbouncer pgbouncer -c RESUME"
             )],
             Self::PoolerUnreachable { node, .. } => vec![
