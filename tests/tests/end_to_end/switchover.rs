@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use pgstack_lab::{Endpoint, Lab, Machine, STACK};
-use pgstack_tests::cluster::{
-    all_streaming, eventually, held_by, leader, until_it_works, with_cluster,
-};
+use pgstack_tests::cluster::{all_streaming, eventually, held_by, leader, until_it_works, with_cluster};
 use tokio::task::JoinHandle;
 
 use crate::LAB;
@@ -80,7 +78,10 @@ async fn client(endpoint: Endpoint, me: u32, began: Instant, stop: Arc<AtomicBoo
         }
         let id = format!("{me}.{number}");
         let insert = format!("INSERT INTO crowd VALUES ('{id}')");
-        match tokio::time::timeout(LIMIT, connection.simple_query(&insert)).await.unwrap_or_else(|_| unreachable!("no answer in time")) {
+        match tokio::time::timeout(LIMIT, connection.simple_query(&insert))
+            .await
+            .unwrap_or_else(|_| unreachable!("no answer in time"))
+        {
             Ok(_) => log.acknowledged.push((began.elapsed(), id)),
             Err(error) => {
                 log.errors.push(error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string));
@@ -153,7 +154,8 @@ fn a_killed_switchover_leaves_no_pooler_paused_for_ten_seconds_even_where_the_ag
         let machines = lab.machines().await.expect("machines");
         for agents in [false, true] {
             let crowd = Crowd::start(lab).await;
-            let start = format!("{STACK}/scripts/switchover >/root/switchover.log 2>&1 & echo $! >/root/switchover.pid");
+            let start =
+                format!("{STACK}/scripts/switchover >/root/switchover.log 2>&1 & echo $! >/root/switchover.pid");
             machines[0].sh(&start).await.expect("started");
             // asked for from inside the machine: the pause is short
             let seen = "until docker exec pgbouncer psql -XqAt -h /tmp -p 6432 -U pgbouncer pgbouncer -c 'SHOW STATE' | \
@@ -162,12 +164,14 @@ fn a_killed_switchover_leaves_no_pooler_paused_for_ten_seconds_even_where_the_ag
             machines[0].sh(&kill).await.expect("paused, and killed");
             if agents {
                 // with KILL from outside, as nothing inside may signal process 1; Docker then leaves it stopped
-                join_all(machines.iter().map(async |machine| machine.sh("docker kill agent").await.expect("killed"))).await;
+                join_all(machines.iter().map(async |machine| machine.sh("docker kill agent").await.expect("killed")))
+                    .await;
             }
             all_resumed(&machines, Duration::from_secs(10)).await;
             crowd.stop(lab).await;
             all_streaming(lab).await;
-            join_all(machines.iter().map(async |machine| machine.sh("docker start agent").await.expect("started"))).await;
+            join_all(machines.iter().map(async |machine| machine.sh("docker start agent").await.expect("started")))
+                .await;
             agents_serve(&machines).await;
             let (code, said) = run(&machines[0], "").await;
             assert_eq!(code, 0, "run again, it goes through: {said}");

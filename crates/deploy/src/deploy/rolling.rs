@@ -132,7 +132,8 @@ pub(super) async fn restart_pending(site: &Site<'_>) -> Result<(), DeployError> 
 /// What [`restart_pending`] would do first, as lines.
 pub(super) async fn planned(site: &Site<'_>) -> Vec<String> {
     let seen = look(site).await;
-    let role = |seen: &Seen| if seen.standing == Standing::Leads { "primary, once another node leads" } else { "replica" };
+    let role =
+        |seen: &Seen| if seen.standing == Standing::Leads { "primary, once another node leads" } else { "replica" };
     let mut pending: Vec<&Seen> = seen.iter().filter(|seen| seen.pending).collect();
     pending.sort_by_key(|seen| seen.standing == Standing::Leads);
     pending.iter().map(|seen| format!("restart PostgreSQL on node {} ({})", seen.node, role(seen))).collect()

@@ -32,7 +32,12 @@ enum Phase {
 }
 
 /// Everything of the order. Killed at any moment, the poolers go on by themselves, and Patroni ends what it has begun.
-pub(super) async fn carry_out(site: &Site<'_>, order: &Order, observed: &Observed, wait: u64) -> Result<(), DeployError> {
+pub(super) async fn carry_out(
+    site: &Site<'_>,
+    order: &Order,
+    observed: &Observed,
+    wait: u64,
+) -> Result<(), DeployError> {
     let console = site.console;
     let (from, to) = (node(site, order.from)?, node(site, order.to)?);
     for (node, why) in &order.unpaused {

@@ -97,9 +97,7 @@ fn is_on(mode: Option<&Value>) -> bool {
 }
 
 async fn pooler(site: &Site<'_>, node: Node) -> Pooler {
-    let state = async {
-        PoolerConsole::connect(node.ip().addr(), site.superuser(), ANSWER).await?.is_paused().await
-    };
+    let state = async { PoolerConsole::connect(node.ip().addr(), site.superuser(), ANSWER).await?.is_paused().await };
     let agent = site.observer.pooler_can_be_paused(node, &site.env.agent_token);
     match tokio::join!(state, agent) {
         (Err(Silence::Refused | Silence::Late | Silence::NoRoute), _) => Pooler::Absent,

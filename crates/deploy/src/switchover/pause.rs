@@ -37,7 +37,12 @@ impl Paused {
 }
 
 /// Pauses the poolers of these nodes. Where one cannot be paused, all go on, and nothing has happened.
-pub(super) async fn pause(site: &Site<'_>, primary: &Postgres, nodes: &[Node], wait: u64) -> Result<Vec<Paused>, DeployError> {
+pub(super) async fn pause(
+    site: &Site<'_>,
+    primary: &Postgres,
+    nodes: &[Node],
+    wait: u64,
+) -> Result<Vec<Paused>, DeployError> {
     // logged in beforehand: each is to be resumed without a delay
     let consoles = join_all(nodes.iter().map(|&node| async move {
         let console = PoolerConsole::connect(node.ip().addr(), site.superuser(), CONSOLE).await;

@@ -111,14 +111,13 @@ fn candidate(
     let mut reasons = Vec::new();
     let mut fit = Vec::new();
     for seen in observed.nodes.iter().filter(|seen| seen.node != from && wished.is_none_or(|to| to == seen.node)) {
-        match unfit(seen, primary, observed) {
-            Some(why) => reasons.push((seen.node, why)),
-            None => {
-                let said = seen.instance.as_ref();
-                let asynchronous = !said.is_some_and(|said| said.sync_standby || said.quorum_standby);
-                fit.push((asynchronous, said.and_then(|said| lag(primary, said)), seen.node));
-            }
+        if let Some(why) = unfit(seen, primary, observed) {
+            reasons.push((seen.node, why));
+            continue;
         }
+        let said = seen.instance.as_ref();
+        let asynchronous = !said.is_some_and(|said| said.sync_standby || said.quorum_standby);
+        fit.push((asynchronous, said.and_then(|said| lag(primary, said)), seen.node));
     }
     fit.into_iter().min().map(|(_, _, node)| node).ok_or(SwitchoverRefusal::NoCandidate { reasons })
 }

@@ -13,11 +13,12 @@ flock -n 9 || { echo "a pause of somebody else is in effect"; exit 0; }
 sleep "$1" 9>&- & timer=$!
 coproc console { exec stdbuf -oL psql -XAtqw 2>&1 9>&-; }
 pooler=$console_PID
-ask() { printf '%s;\n\\echo .\n' "$1" >&"${console[1]}"; }
+exec 3<&"${console[0]}" 4>&"${console[1]}"
+ask() { printf '%s;\n\\echo .\n' "$1" >&4; }
 answer() {
     local line
     text=
-    while IFS= read -r -t "$1" line <&"${console[0]}"; do
+    while IFS= read -r -t "$1" line <&3; do
         [ "$line" = . ] && return 0
         text+="$line "
     done
@@ -31,7 +32,7 @@ ask 'SHOW VERSION'
 answer 2
 rest=$(( $3 - ${EPOCHREALTIME/[.,]/} ))
 if [ "$rest" -gt 0 ] && [ "$rest" -lt 1000000 ]; then
-    read -r -t "$(printf '0.%06d' "$rest")" _ <&"${console[0]}"
+    read -r -t "$(printf '0.%06d' "$rest")" _ <&3
 fi
 ask PAUSE
 if ! answer "$2"; then
@@ -48,8 +49,8 @@ while kill -0 "$timer" 2>/dev/null; do
     if ask 'SHOW STATE' && answer 2 && [[ $text != *'paused|yes'* ]]; then
         finish
     fi
-    # nothing comes unasked: a rest without a process of its own
-    read -r -t 0.1 _ <&"${console[0]}"
+    # a rest without a process of its own, as nothing comes unasked; unless the console is gone
+    read -r -t 0.1 _ <&3 || [ $? -gt 128 ] || sleep 0.1
 done
 resume
 finish

@@ -88,9 +88,16 @@ mod tests {
     fn an_order_has_limits() {
         assert_eq!(Order::parse("seconds=9&wait=3"), Some(Order { seconds: 9, wait: 3 }));
         assert_eq!(Order::parse("wait=1&seconds=1"), Some(Order { seconds: 1, wait: 1 }));
-        for bad in ["", "seconds=9", "seconds=10&wait=3", "seconds=0&wait=0", "seconds=2&wait=3", "seconds=9&wait=4",
-            "seconds=-1&wait=1", "seconds=9;id&wait=1"]
-        {
+        for bad in [
+            "",
+            "seconds=9",
+            "seconds=10&wait=3",
+            "seconds=0&wait=0",
+            "seconds=2&wait=3",
+            "seconds=9&wait=4",
+            "seconds=-1&wait=1",
+            "seconds=9;id&wait=1",
+        ] {
             assert_eq!(Order::parse(bad), None, "{bad}");
         }
     }

@@ -78,9 +78,7 @@ fn router(answers: Arc<Answers>) -> Router {
 fn turned_away(answers: &Answers, headers: &HeaderMap) -> Option<Response> {
     match answers.caller(headers.get(header::AUTHORIZATION).map(|value| value.as_bytes())) {
         Caller::Known => None,
-        Caller::Stranger => {
-            Some((StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response())
-        }
+        Caller::Stranger => Some((StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()),
         Caller::NobodyCanTell => Some(StatusCode::SERVICE_UNAVAILABLE.into_response()),
     }
 }
