@@ -29,14 +29,14 @@ resume() { psql -XAtqw -c RESUME >/dev/null; }
 finish() { kill "$timer" "$pooler" 2>/dev/null; wait; exit 0; }
 
 ask 'SHOW VERSION'
-answer 2
+answer 2 || { echo "${text:-the console does not open}"; finish; }
 rest=$(( $3 - ${EPOCHREALTIME/[.,]/} ))
 if [ "$rest" -gt 0 ] && [ "$rest" -lt 1000000 ]; then
     read -r -t "$(printf '0.%06d' "$rest")" _ <&3
 fi
 ask PAUSE
 if ! answer "$2"; then
-    # PAUSE still waits for a transaction, or the console did not open
+    # PAUSE still waits for a transaction
     resume
     echo "${text:-busy}"
     finish

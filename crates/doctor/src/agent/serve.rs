@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use hyper::server::conn::http1;
@@ -76,7 +76,7 @@ fn router(answers: Arc<Answers>) -> Router {
 
 /// What a caller gets that may not know; `None` for one that may.
 fn turned_away(answers: &Answers, headers: &HeaderMap) -> Option<Response> {
-    match answers.caller(headers.get(header::AUTHORIZATION).map(|value| value.as_bytes())) {
+    match answers.caller(headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes)) {
         Caller::Known => None,
         Caller::Stranger => Some((StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()),
         Caller::NobodyCanTell => Some(StatusCode::SERVICE_UNAVAILABLE.into_response()),
