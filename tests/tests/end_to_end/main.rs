@@ -13,6 +13,7 @@ mod repair;
 mod scenarios;
 mod settings;
 mod status;
+mod switchover;
 
 /// The name of the shared lab.
 const LAB: &str = "e2e";
