@@ -40,3 +40,13 @@ bless:
 # measure how long a cluster takes from nothing; the result belongs into docs/performance.md
 bench-deploy *args:
     cargo run --locked -p pgstack-tests --example bench_deploy -- {{ args }}
+
+# play every fault scenario on a lab of its own and write docs/faults.md (--help shows what can be chosen)
+faults *args:
+    cargo build --locked --bins
+    cargo run --locked -p pgstack-tests --example faults -- {{ args }}
+
+# random faults under load; what fails is shrunk and told with its seed (--help)
+chaos *args:
+    cargo build --locked --bins
+    cargo run --locked -p pgstack-tests --example chaos -- {{ args }}

@@ -234,3 +234,40 @@ pub async fn held_by(lab: &Lab, vip: &str) -> Vec<u8> {
     }
     holders
 }
+
+/// Puts the VIP onto one node, where it stays.
+///
+/// # Panics
+/// When it does not go there.
+pub async fn vip_goes_to(lab: &Lab, id: u8) {
+    if vip_holder(lab).await.id() == id {
+        return;
+    }
+    let machines = lab.machines().await.expect("machines");
+    let others = || machines.iter().filter(|machine| machine.id() != id);
+    for machine in others() {
+        machine.sh("docker stop keepalived").await.expect("stopped");
+    }
+    eventually("the VIP is on the node", Duration::from_secs(30), async || {
+        (vip_holder(lab).await.id() == id).then_some(())
+    })
+    .await;
+    for machine in others() {
+        machine.sh("docker start keepalived").await.expect("started");
+    }
+}
+
+/// A planned switchover by Patroni's own tool, which returns when the new node leads.
+///
+/// # Panics
+/// When that node does not lead within a minute.
+pub async fn switch_to(lab: &Lab, id: u8) {
+    let old = leader(lab).await;
+    let command = format!(
+        "docker exec patroni patronictl -c /config/patroni.yml switchover --leader patroni{} --candidate patroni{id} --force",
+        old.id()
+    );
+    old.sh(&command).await.expect("switched over");
+    eventually("the candidate leads", Duration::from_secs(60), async || (leader(lab).await.id() == id).then_some(()))
+        .await;
+}

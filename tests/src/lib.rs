@@ -1,7 +1,15 @@
 //! Shared by the tests of the whole stack.
 
 pub mod browser;
+pub mod chaos;
+pub mod checker;
 pub mod cluster;
+pub mod history;
+pub mod load;
+pub mod scenario;
+pub mod settings;
+pub mod times;
+mod vip_watch;
 pub mod writer;
 
 use std::process::{Command, Stdio};

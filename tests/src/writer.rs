@@ -12,22 +12,12 @@ use tokio::task::JoinHandle;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::cluster::{eventually, until_it_works};
+pub use crate::history::Outcome;
 
 /// How long a connection or a statement may take before the client gives it up.
 const LIMIT: Duration = Duration::from_secs(10);
 /// The client's rhythm: it is to notice short gaps, not to measure throughput.
 const REST: Duration = Duration::from_millis(20);
-
-/// How an operation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The database said that the row is in.
-    Acknowledged,
-    /// The database said that it is not, or was never asked.
-    Failed,
-    /// The connection broke, or no answer came in time: it may be in or not.
-    Unknown,
-}
 
 /// One row that the client tried to write.
 #[derive(Debug, Clone)]
@@ -172,7 +162,7 @@ impl Client {
 /// A session that the server ends (57P…), and PgBouncer's word that its server is gone (08…), may
 /// come after the commit; so may a broken connection. Any other error is a refusal, and so is
 /// PgBouncer's word that it gets no server at all.
-fn told(error: &tokio_postgres::Error) -> (Outcome, Option<String>) {
+pub(crate) fn told(error: &tokio_postgres::Error) -> (Outcome, Option<String>) {
     let Some(database) = error.as_db_error() else { return (Outcome::Unknown, Some(error.to_string())) };
     let code = database.code().code();
     let never_sent = database.message().starts_with("server login has been failing");

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use pgstack_lab::{LabError, Up};
 
+use crate::faults::Fault;
+
 /// The lab's command line.
 #[derive(Debug, clap::Parser)]
 #[command(
@@ -13,6 +15,8 @@ use pgstack_lab::{LabError, Up};
     about = "A whole cluster on this machine: virtual machines, each with a Docker engine and the stack",
     after_help = "Examples:\n  lab up                 three machines, deployed, checked\n  lab status\n  \
                   lab psql               SQL at the VIP\n  lab kill 2             pull the plug of machine 2\n  \
+                  lab kill 2 postgres    kill one process; what runs it starts it again\n  \
+                  lab partition 2 --way in --from etcd\n  lab heal               end every fault\n  \
                   lab down               remove everything\n\nExit codes: 0 ok, 1 failure, 2 usage"
 )]
 pub(crate) struct Arguments {
@@ -33,6 +37,9 @@ pub(crate) enum Command {
         /// Leave the machines ready for `deploy`, but do not run it
         #[arg(long)]
         no_deploy: bool,
+        /// A setting for every machine's .env, as KEY=VALUE
+        #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+        settings: Vec<(String, String)>,
     },
     /// Show the machines and the cluster
     Status,
@@ -51,26 +58,8 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Pull the plug of machine N
-    Kill {
-        /// The machine
-        #[arg(value_parser = clap::value_parser!(u8).range(1..=6))]
-        node: u8,
-    },
-    /// Switch machine N on again
-    Start {
-        /// The machine
-        #[arg(value_parser = clap::value_parser!(u8).range(1..=6))]
-        node: u8,
-    },
-    /// Cut machine N off from the other machines
-    Partition {
-        /// The machine
-        #[arg(value_parser = clap::value_parser!(u8).range(1..=6))]
-        node: u8,
-    },
-    /// End every partition
-    Heal,
+    #[command(flatten)]
+    Fault(Fault),
     /// Remove the machines and everything on them
     Down,
     /// Lay a stack directory out in DIR, with the binaries that lie beside this one
@@ -86,6 +75,13 @@ pub(crate) fn own_folder() -> Result<PathBuf, LabError> {
     Ok(program.parent().map(PathBuf::from).unwrap_or_default())
 }
 
-pub(crate) fn up(nodes: u8) -> Result<Up, LabError> {
-    Ok(Up { nodes, binaries: own_folder()?, settings: Vec::new() })
+pub(crate) fn up(nodes: u8, settings: Vec<(String, String)>) -> Result<Up, LabError> {
+    Ok(Up { nodes, binaries: own_folder()?, settings })
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("not of the form KEY=VALUE".to_owned()),
+    }
 }

@@ -1,6 +1,7 @@
 //! `lab`: a whole cluster of virtual machines on this machine's Docker engine.
 
 mod args;
+mod faults;
 mod show;
 
 use std::process::ExitCode;
@@ -27,8 +28,8 @@ async fn work(arguments: Arguments, terminal: &Terminal) -> Result<Ended, Box<dy
     }
     let lab = Lab::open(&arguments.name).await?;
     match arguments.command {
-        Command::Up { nodes, no_deploy } => {
-            let up = args::up(nodes)?;
+        Command::Up { nodes, no_deploy, settings } => {
+            let up = args::up(nodes, settings)?;
             lab.prepare(&up, terminal).await?;
             if !no_deploy {
                 lab.deploy(&DeployOrder::AtOnce, terminal).await?;
@@ -38,10 +39,7 @@ async fn work(arguments: Arguments, terminal: &Terminal) -> Result<Ended, Box<dy
         Command::Status => show::status(&lab, terminal).await?,
         Command::Sh { node, command } => return show::shell(&lab, node, command).await,
         Command::Psql { arguments } => return show::psql(&lab, arguments).await,
-        Command::Kill { node } => lab.machine(node).await?.power_off().await?,
-        Command::Start { node } => lab.machine(node).await?.power_on().await?,
-        Command::Partition { node } => lab.partition(node).await?,
-        Command::Heal => lab.heal().await?,
+        Command::Fault(fault) => faults::work(&lab, fault, terminal).await?,
         Command::Down => {
             let removed = lab.down().await?;
             terminal.out(&format!("removed {} machines and everything on them", removed.len()));

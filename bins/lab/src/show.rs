@@ -36,7 +36,11 @@ pub(crate) async fn status(lab: &Lab, terminal: &Terminal) -> Result<(), LabErro
         // each is asked about itself: one that is cut off knows nothing new of the others
         let instance = if machine.is_running() { observer.instance_at(machine.address()).await } else { None };
         let patroni = instance.map_or("-".to_owned(), |instance| describe(&instance));
-        let power = if machine.is_running() { "on" } else { "off" };
+        let power = match (machine.is_running(), machine.is_frozen()) {
+            (true, _) => "on",
+            (false, true) => "frozen",
+            (false, false) => "off",
+        };
         let vip = if holder.is_some() && holder == machine.node() { format!("  VIP {vip}") } else { String::new() };
         terminal.out(&format!("node {}  {:<15} {power:<4} {patroni}{vip}", machine.id(), machine.address()));
     }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 pub use args::{
     AgentArgs, BootstrapArgs, CleanArgs, ClearMembersArgs, DeployArgs, DoctorArgs, FixAddressArgs, Intent, PrintArgs,
-    RecloneArgs, RemoveNodeArgs, ResetEtcdArgs, StackArgs, StatusArgs,
+    RecloneArgs, RemoveNodeArgs, ResetEtcdArgs, StackArgs, StatusArgs, SwitchoverArgs,
 };
 pub use clap::Parser;
 pub use generate::{Context, generate, show_changes, show_written};

@@ -92,6 +92,11 @@ impl Postgres {
         self.ask(sql, LIMIT).await
     }
 
+    /// Writes to disk what is in memory, which may take as long as `limit`. Takes a superuser.
+    pub async fn checkpoint(&self, limit: Duration) -> Result<(), PostgresError> {
+        self.ask("CHECKPOINT", limit).await.map(drop)
+    }
+
     /// How much data it holds. Takes a superuser.
     pub async fn sizes(&self) -> Result<Sizes, PostgresError> {
         let rows = self.ask(SIZES, SLOW).await?;

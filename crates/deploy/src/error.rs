@@ -17,6 +17,7 @@ use crate::deploy::trouble;
 use crate::reclone::RecloneError;
 use crate::remove_node::RemovalRefusal;
 use crate::reset_etcd::ResetRefusal;
+use crate::switchover::SwitchoverRefusal;
 
 /// How many lines of a failing service's log are shown.
 const SHOWN: usize = 8;
@@ -54,6 +55,9 @@ pub enum DeployError {
     /// The node may not be removed.
     #[error(transparent)]
     Removal(#[from] RemovalRefusal),
+    /// The leadership may not be moved.
+    #[error(transparent)]
+    Switchover(#[from] SwitchoverRefusal),
     /// Others did not come in time.
     #[error(transparent)]
     Overdue(#[from] Overdue),
@@ -195,6 +199,7 @@ impl Hint for DeployError {
             Self::Change(error) => error.hints(),
             Self::Store(error) => error.hints(),
             Self::Removal(refusal) => refusal.hints(),
+            Self::Switchover(refusal) => refusal.hints(),
             Self::Control(ControlError::Refused { code: 401, .. }) | Self::Postgres(PostgresError::Password { .. }) => {
                 one("the passwords in .env must be those that the cluster runs with, the same on every node")
             }

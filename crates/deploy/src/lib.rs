@@ -16,6 +16,7 @@ mod reset_etcd;
 mod settings;
 mod site;
 mod slots_ttl;
+mod switchover;
 
 pub use bootstrap::{Bootstrap, bootstrap};
 pub use clean::{Clean, clean};
@@ -27,6 +28,7 @@ pub use fix_address::{FixAddress, fix_address};
 pub use reclone::{Reclone, RecloneError, reclone};
 pub use remove_node::{RemovalRefusal, RemoveNode, Sign, remove_node};
 pub use reset_etcd::{ResetEtcd, ResetRefusal, reset_etcd};
+pub use switchover::{Switchover, SwitchoverRefusal, switchover};
 
 /// Runs a use case to its end.
 pub fn block_on<T>(work: impl Future<Output = Result<T, DeployError>>) -> Result<T, DeployError> {

@@ -1,10 +1,12 @@
 //! A client of the cluster, as an application would be.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use tokio_postgres::{Client, Config, NoTls};
+use tokio::sync::mpsc;
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use crate::LabError;
 
@@ -19,6 +21,15 @@ pub struct Endpoint {
     pub user: String,
     /// Its password.
     pub password: String,
+}
+
+/// A connection and its notices.
+#[derive(Debug)]
+pub struct Session {
+    /// Asks.
+    pub client: Client,
+    /// Warnings and notices; those of a statement are there before its answer.
+    pub notices: mpsc::UnboundedReceiver<String>,
 }
 
 impl fmt::Display for Endpoint {
@@ -36,6 +47,11 @@ impl fmt::Debug for Endpoint {
 impl Endpoint {
     /// A new connection; it must stand within `limit`.
     pub async fn connect(&self, limit: Duration) -> Result<Client, LabError> {
+        Ok(self.session(limit).await?.client)
+    }
+
+    /// The same, together with what the database says beside its answers.
+    pub async fn session(&self, limit: Duration) -> Result<Session, LabError> {
         let mut config = Config::new();
         config
             .host(self.address.to_string())
@@ -45,16 +61,24 @@ impl Endpoint {
             .dbname("postgres")
             .connect_timeout(limit);
         let connected = tokio::time::timeout(limit, config.connect(NoTls)).await;
-        let (client, connection) = match connected {
+        let (client, mut connection) = match connected {
             Ok(Ok(pair)) => pair,
             Ok(Err(error)) => return Err(self.failed(&error)),
             Err(_) => {
                 return Err(LabError::Client { endpoint: self.to_string(), detail: "no answer in time".to_owned() });
             }
         };
+        let (tell, notices) = mpsc::unbounded_channel();
         // ends when the client is dropped; what goes wrong meanwhile, the client's own calls report
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(client)
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+                if let AsyncMessage::Notice(notice) = message {
+                    // nobody need listen
+                    let _ = tell.send(notice.message().to_owned());
+                }
+            }
+        });
+        Ok(Session { client, notices })
     }
 
     /// The first column of the first row of a statement's answer, over a new connection. The

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::LabError;
 
 /// Each binary and the folder of the stack directory that it belongs in.
-pub const BINARIES: [(&str, &str); 17] = [
+pub const BINARIES: [(&str, &str); 18] = [
     ("deploy", ""),
     ("clean", ""),
     ("status", ""),
@@ -21,6 +21,7 @@ pub const BINARIES: [(&str, &str); 17] = [
     ("gen-pgbouncer", "scripts"),
     ("gen-compose", "scripts"),
     ("build-etcd-initial-cluster", "scripts"),
+    ("switchover", "scripts"),
     ("remove-node", "scripts"),
     ("reclone", "scripts"),
     ("reset-etcd-node1", "scripts"),

@@ -16,8 +16,9 @@ mod settings;
 mod store;
 mod up;
 
-pub use client::Endpoint;
+pub use client::{Endpoint, Session};
 pub use error::LabError;
+pub use faults::{Cut, Process, Traffic, Way};
 pub use layout::{BINARIES, install};
 pub use machine::{Machine, STACK};
 pub use up::{DeployOrder, Up};
@@ -69,8 +70,8 @@ impl Lab {
             .iter()
             .filter_map(|container| {
                 let id = container.labels.as_ref()?.get(machine::NODE_LABEL)?.parse().ok()?;
-                let running = container.state.as_ref().is_some_and(|state| state.to_string() == "running");
-                Some(Machine::new(self, id, network.address(id), running))
+                let is = |state: &str| container.state.as_ref().is_some_and(|now| now.to_string() == state);
+                Some(Machine::new(self, id, network.address(id), is("running")).frozen(is("paused")))
             })
             .collect();
         machines.sort_by_key(Machine::id);

@@ -37,17 +37,25 @@ pub struct Machine {
     id: u8,
     address: Ipv4Addr,
     running: bool,
+    frozen: bool,
 }
 
 impl Machine {
     pub(crate) fn new(lab: &Lab, id: u8, address: Ipv4Addr, running: bool) -> Self {
-        Self { engine: lab.engine.clone(), container: container_name(lab, id), id, address, running }
+        Self { engine: lab.engine.clone(), container: container_name(lab, id), id, address, running, frozen: false }
     }
 
     /// A helper machine that is no node of the lab.
     pub(crate) fn named(lab: &Lab, container: &str) -> Self {
         let engine = lab.engine.clone();
-        Self { engine, container: container.to_owned(), id: 0, address: Ipv4Addr::UNSPECIFIED, running: true }
+        Self {
+            engine,
+            container: container.to_owned(),
+            id: 0,
+            address: Ipv4Addr::UNSPECIFIED,
+            running: true,
+            frozen: false,
+        }
     }
 
     /// Its number.
@@ -68,6 +76,19 @@ impl Machine {
     /// Whether it was switched on when it was looked up.
     pub fn is_running(&self) -> bool {
         self.running
+    }
+
+    pub(crate) fn address_ref(&self) -> &Ipv4Addr {
+        &self.address
+    }
+
+    /// Whether it stood still when it was looked up.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    pub(crate) fn frozen(self, frozen: bool) -> Self {
+        Self { frozen, ..self }
     }
 
     /// The name of its container on this host.
@@ -175,7 +196,7 @@ impl Machine {
         Ok(self.engine.remove(&self.container).await?)
     }
 
-    fn docker(&self) -> &Docker {
+    pub(crate) fn docker(&self) -> &Docker {
         self.engine.docker()
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use pgstack_lab::{Lab, STACK};
+use pgstack_lab::STACK;
 use pgstack_tests::cluster::{
-    all_streaming, eventually, held_by, leader, serving, until_it_works, vip_holder, with_cluster,
+    all_streaming, eventually, held_by, leader, serving, until_it_works, vip_goes_to, vip_holder, with_cluster,
 };
 
 use crate::LAB;
@@ -76,20 +76,4 @@ fn power_off_of_the_leaders_node_costs_no_acknowledged_row_and_it_comes_back_by_
         assert_eq!(held_by(lab, &lab.vip().await.expect("a VIP").to_string()).await.len(), 1, "one owner of the VIP");
         serving(lab).await;
     });
-}
-
-/// Puts the VIP onto one node, where it stays: leadership and VIP then have to move at once.
-async fn vip_goes_to(lab: &Lab, id: u8) {
-    let machines = lab.machines().await.expect("machines");
-    let others = || machines.iter().filter(|machine| machine.id() != id);
-    for machine in others() {
-        machine.sh("docker stop keepalived").await.expect("stopped");
-    }
-    eventually("the VIP is on the leader", Duration::from_secs(30), async || {
-        (vip_holder(lab).await.id() == id).then_some(())
-    })
-    .await;
-    for machine in others() {
-        machine.sh("docker start keepalived").await.expect("started");
-    }
 }

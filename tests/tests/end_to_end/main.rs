@@ -10,8 +10,10 @@ mod preflight;
 mod reclone;
 mod removal;
 mod repair;
+mod scenarios;
 mod settings;
 mod status;
+mod switchover;
 
 /// The name of the shared lab.
 const LAB: &str = "e2e";

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 pub use look::{AgentArgs, DoctorArgs, StatusArgs};
 pub use node::{BootstrapArgs, CleanArgs, DeployArgs};
 use pgstack_workdir::{StackDir, WorkdirError, locate};
-pub use repair::{ClearMembersArgs, FixAddressArgs, Intent, RecloneArgs, RemoveNodeArgs, ResetEtcdArgs};
+pub use repair::{
+    ClearMembersArgs, FixAddressArgs, Intent, RecloneArgs, RemoveNodeArgs, ResetEtcdArgs, SwitchoverArgs,
+};
 
 /// Where the stack directory is.
 #[derive(Debug, Clone, clap::Args)]

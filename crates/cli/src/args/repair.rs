@@ -143,3 +143,34 @@ pub struct RecloneArgs {
     #[arg(long, value_name = "S", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=604800))]
     pub timeout: u64,
 }
+
+/// `switchover`'s arguments.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(
+    name = "switchover",
+    version,
+    about = "Moves the leadership of PostgreSQL to another node; clients of port 6432 wait a moment and see no error",
+    after_help = "Examples:\n  switchover             to the replica that is fit, on any node\n  switchover --to 2      to \
+                  node 2\n  switchover --dry-run   what would be done?\n\nThe VIP stays where it is. Connections past the \
+                  poolers (ports 5000, 5001) are cut off.\n\nExit codes: 0 it leads, 1 refused or failed, 2 usage"
+)]
+pub struct SwitchoverArgs {
+    /// Where the stack directory is.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// The number of the node that is to lead. Without it: a replica that follows synchronously, or lacks least
+    #[arg(long, value_name = "N")]
+    pub to: Option<NodeId>,
+    /// Show what would be done, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go on without pausing a pooler whose agent does not answer; its clients may see errors
+    #[arg(long)]
+    pub unpaused: bool,
+    /// How long running transactions are waited for, in seconds; clients wait as long
+    #[arg(long, value_name = "S", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=3))]
+    pub wait: u64,
+    /// How long to wait, in all, until the former primary streams again, in seconds
+    #[arg(long, value_name = "S", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub timeout: u64,
+}

@@ -146,7 +146,7 @@ async fn told_apart(site: &Site<'_>) {
 }
 
 /// Every node that answers.
-pub(super) async fn instances(site: &Site<'_>) -> Vec<(Node, Option<Instance>)> {
+pub(crate) async fn instances(site: &Site<'_>) -> Vec<(Node, Option<Instance>)> {
     let asked = site.env.local.topology().nodes().map(async |node| (node, site.observer.instance(node).await));
     join_all(asked).await
 }

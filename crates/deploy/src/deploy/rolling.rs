@@ -1,4 +1,5 @@
-//! `--restart-pending`: restarts what waits for it, replicas first, one at a time, the primary last.
+//! `--restart-pending`: restarts what waits for it, replicas first, one at a time, the primary last, after another node
+//! has taken over from it where that helps.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use pgstack_topology::NodeId;
 use super::{dynamic, ready, services};
 use crate::DeployError;
 use crate::site::Site;
+use crate::switchover;
 
 /// How long everything may take to be in order before the first restart.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -35,6 +37,8 @@ enum Next {
     Done,
     /// This one now, if it is still what it was taken for.
     Restart { node: NodeId, role: &'static str },
+    /// The primary's turn: another node takes over, so that it is restarted as a replica.
+    TakeOver,
     /// No restart while something is missing.
     Wait(String),
     /// Restarted, and still pending.
@@ -43,8 +47,9 @@ enum Next {
 
 /// What comes next. `restarted` counts how often each was restarted in this run. Where a setting
 /// becomes smaller, PostgreSQL lets no replica have less than the primary: such a replica is
-/// restarted once more after the primary.
-fn next(seen: &[Seen], restarted: &BTreeMap<NodeId, u8>) -> Next {
+/// restarted once more after the primary, which is then restarted where it is: whoever took over from
+/// it would wait for a restart as well. So it is, too, where taking over was `tried` in vain.
+fn next(seen: &[Seen], restarted: &BTreeMap<NodeId, u8>, tried: bool) -> Next {
     let times = |node: NodeId| restarted.get(&node).copied().unwrap_or(0);
     let leaders: Vec<&Seen> = seen.iter().filter(|seen| seen.standing == Standing::Leads).collect();
     let [leader] = leaders[..] else {
@@ -66,6 +71,9 @@ fn next(seen: &[Seen], restarted: &BTreeMap<NodeId, u8>) -> Next {
     if let Some(replica) = replicas().find(|replica| times(replica.node) < allowed) {
         return Next::Restart { node: replica.node, role: "replica" };
     }
+    if leader_due && !tried && replicas().next().is_none() {
+        return Next::TakeOver;
+    }
     if leader_due {
         return Next::Restart { node: leader.node, role: "primary" };
     }
@@ -79,8 +87,9 @@ pub(super) async fn restart_pending(site: &Site<'_>) -> Result<(), DeployError> 
     site.console.begin("pending restarts");
     let began = Instant::now();
     let mut restarted = BTreeMap::new();
+    let mut tried = false;
     loop {
-        let detail = match next(&look(site).await, &restarted) {
+        let detail = match next(&look(site).await, &restarted, tried) {
             Next::Done => {
                 let count: u8 = restarted.values().sum();
                 site.console.end(&if count == 0 { "none".to_owned() } else { format!("done, {count} restarts") });
@@ -100,6 +109,14 @@ pub(super) async fn restart_pending(site: &Site<'_>) -> Result<(), DeployError> 
                     Err(error) => error.to_string(),
                 }
             }
+            Next::TakeOver => {
+                site.console.note("  another node takes over from the primary");
+                tried = true;
+                if let Err(error) = switchover::move_leadership(site, None).await {
+                    site.console.warn(&format!("nobody takes over from the primary: {error}"));
+                }
+                continue;
+            }
             Next::Wait(detail) if restarted.is_empty() && began.elapsed() > PATIENCE => {
                 return Err(DeployError::CannotRestart { detail });
             }
@@ -115,7 +132,8 @@ pub(super) async fn restart_pending(site: &Site<'_>) -> Result<(), DeployError> 
 /// What [`restart_pending`] would do first, as lines.
 pub(super) async fn planned(site: &Site<'_>) -> Vec<String> {
     let seen = look(site).await;
-    let role = |seen: &Seen| if seen.standing == Standing::Leads { "primary" } else { "replica" };
+    let role =
+        |seen: &Seen| if seen.standing == Standing::Leads { "primary, once another node leads" } else { "replica" };
     let mut pending: Vec<&Seen> = seen.iter().filter(|seen| seen.pending).collect();
     pending.sort_by_key(|seen| seen.standing == Standing::Leads);
     pending.iter().map(|seen| format!("restart PostgreSQL on node {} ({})", seen.node, role(seen))).collect()
@@ -165,26 +183,38 @@ mod tests {
     fn nothing_is_restarted_while_a_node_is_away_or_nobody_leads() {
         let mut nodes = vec![seen(1, true, true), seen(2, false, true), seen(3, false, false)];
         nodes[2].standing = Standing::Away("does not answer".to_owned());
-        assert_eq!(next(&nodes, &BTreeMap::new()), Next::Wait("node 3 does not answer".to_owned()));
+        assert_eq!(next(&nodes, &BTreeMap::new(), false), Next::Wait("node 3 does not answer".to_owned()));
         let nodes = [seen(1, false, true), seen(2, false, true)];
-        assert_eq!(next(&nodes, &BTreeMap::new()), Next::Wait("nobody leads".to_owned()));
+        assert_eq!(next(&nodes, &BTreeMap::new(), false), Next::Wait("nobody leads".to_owned()));
     }
 
     #[test]
     fn what_stays_pending_after_its_restart_is_told() {
         let nodes = [seen(1, true, false), seen(2, false, true), seen(3, false, false)];
-        assert_eq!(next(&nodes, &BTreeMap::new()), Next::Restart { node: id(2), role: "replica" });
-        assert_eq!(next(&nodes, &BTreeMap::from([(id(2), 1)])), Next::Stuck(vec![id(2)]));
+        assert_eq!(next(&nodes, &BTreeMap::new(), false), Next::Restart { node: id(2), role: "replica" });
+        assert_eq!(next(&nodes, &BTreeMap::from([(id(2), 1)]), false), Next::Stuck(vec![id(2)]));
     }
 
     /// A cluster in which a restart helps at once, or, where the setting becomes smaller, on a
     /// replica only after the primary's.
-    fn rolled(nodes: &mut [Seen], smaller: bool) -> Vec<NodeId> {
+    fn rolled(nodes: &mut [Seen], smaller: bool, fit: bool) -> (Vec<NodeId>, bool) {
         let mut restarted = BTreeMap::new();
         let mut order = Vec::new();
+        let mut tried = false;
         loop {
-            match next(nodes, &restarted) {
-                Next::Done => return order,
+            match next(nodes, &restarted, tried) {
+                Next::Done => return (order, tried),
+                Next::TakeOver => {
+                    assert!(!tried && !smaller, "once, and only where it helps");
+                    assert_eq!(nodes.iter().filter(|seen| seen.pending).count(), 1, "the primary alone is left");
+                    tried = true;
+                    if fit {
+                        let old = nodes.iter().position(|seen| seen.standing == Standing::Leads).expect("a leader");
+                        nodes[old].standing = Standing::Streams;
+                        let new = (old + 1) % nodes.len();
+                        nodes[new].standing = Standing::Leads;
+                    }
+                }
                 Next::Restart { node, role } => {
                     let leader_pending = nodes.iter().any(|seen| seen.standing == Standing::Leads && seen.pending);
                     let found = nodes.iter_mut().find(|seen| seen.node == node).expect("a node of the cluster");
@@ -205,13 +235,17 @@ mod tests {
             pending in prop::collection::vec(any::<bool>(), 3..=6),
             leader in any::<prop::sample::Index>(),
             smaller in any::<bool>(),
+            fit in any::<bool>(),
         ) {
             let leader = leader.index(pending.len());
             let mut nodes: Vec<Seen> =
                 (1..).zip(&pending).map(|(number, &pending)| seen(number, usize::from(number) == leader + 1, pending)).collect();
             let due: Vec<NodeId> = nodes.iter().filter(|seen| seen.pending).map(|seen| seen.node).collect();
             let led = nodes[leader].node;
-            let order = rolled(&mut nodes, smaller && pending[leader]);
+            let others = pending.iter().enumerate().any(|(at, &pending)| pending && at != leader);
+            let smaller = smaller && pending[leader] && others;
+            let (order, tried) = rolled(&mut nodes, smaller, fit);
+            prop_assert_eq!(tried, pending[leader] && !smaller);
             prop_assert!(nodes.iter().all(|seen| !seen.pending));
             prop_assert!(due.iter().all(|node| order.contains(node)) && order.iter().all(|node| due.contains(node)));
             if let Some(place) = order.iter().position(|&node| node == led) {

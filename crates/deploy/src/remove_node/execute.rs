@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pgstack_cluster_view::Postgres;
 use pgstack_etcd::client::{Outcome, Store, Timeouts, execute};
-use pgstack_topology::{Node, NodeId};
+use pgstack_topology::Node;
 use serde_json::{Value, json};
 
 use super::RemovalRefusal;
@@ -12,7 +12,7 @@ use super::observe::{Observed, leader};
 use super::plan::Step;
 use crate::patroni_keys::MEMBERS;
 use crate::site::Site;
-use crate::{DeployError, slots_ttl};
+use crate::{DeployError, slots_ttl, switchover};
 
 /// One change of etcd's member list may take this long at most: etcd refuses for 5 s after each.
 const ONE_CHANGE: Duration = Duration::from_secs(60);
@@ -21,11 +21,7 @@ const ONE_CHANGE: Duration = Duration::from_secs(60);
 pub(super) async fn carry_out(site: &Site<'_>, step: &Step, observed: &Observed) -> Result<(), DeployError> {
     site.console.progress(&step.to_string());
     match step {
-        Step::Switchover { from, to } => {
-            // whoever takes over is alive and in .env
-            let control = site.observer.control(node(site, *to)?, &site.env.restapi_password);
-            Ok(control.switchover(&from.patroni_name(), &to.patroni_name()).await?)
-        }
+        Step::Switchover { to, .. } => switchover::move_leadership(site, Some(*to)).await,
         Step::Etcd(change) => {
             let deadline = site.time_left().min(ONE_CHANGE);
             let mut progress = |why: &str| site.console.progress(&format!("{change}: {why}"));
@@ -82,8 +78,4 @@ async fn patch(site: &Site<'_>, observed: &Observed, patch: &Value) -> Result<()
 
 fn primary(site: &Site<'_>, observed: &Observed) -> Result<Node, DeployError> {
     leader(site, observed).ok_or(DeployError::Removal(RemovalRefusal::NoLeader))
-}
-
-fn node(site: &Site<'_>, id: NodeId) -> Result<Node, DeployError> {
-    site.env.local.topology().node(id).ok_or(DeployError::Removal(RemovalRefusal::Unknown { node: id }))
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod client;
+mod pooler;
 mod reasons;
 mod serve;
 mod vip;

@@ -1,5 +1,5 @@
-//! The agent's port: one question, asked with the token. Nothing that a caller sends is kept, and nobody can hold
-//! the port for long.
+//! The agent's port: one question and one order (a pause of the pooler that ends by itself), with the token. Nothing
+//! that a caller sends is kept, and nobody can hold the port for long.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::answer::{Answers, Caller};
+use super::pooler;
 
 /// Where the facts are.
 pub(super) const PATH: &str = "/facts";
@@ -66,22 +67,44 @@ impl Serving {
 }
 
 fn router(answers: Arc<Answers>) -> Router {
-    Router::new().route(PATH, get(facts)).with_state(answers)
+    Router::new()
+        .route(PATH, get(facts))
+        .route(pooler::PATH, get(ready))
+        .route(pooler::PAUSE, post(pause))
+        .with_state(answers)
+}
+
+/// What a caller gets that may not know; `None` for one that may.
+fn turned_away(answers: &Answers, headers: &HeaderMap) -> Option<Response> {
+    match answers.caller(headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes)) {
+        Caller::Known => None,
+        Caller::Stranger => Some((StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()),
+        Caller::NobodyCanTell => Some(StatusCode::SERVICE_UNAVAILABLE.into_response()),
+    }
+}
+
+/// Whether a pause could be asked for.
+async fn ready(State(answers): State<Arc<Answers>>, headers: HeaderMap) -> Response {
+    turned_away(&answers, &headers).unwrap_or_else(|| StatusCode::NO_CONTENT.into_response())
+}
+
+async fn pause(State(answers): State<Arc<Answers>>, headers: HeaderMap, uri: Uri) -> Response {
+    match turned_away(&answers, &headers) {
+        Some(refusal) => refusal,
+        None => pooler::pause(uri.query().unwrap_or_default()).await.into_response(),
+    }
 }
 
 async fn facts(State(answers): State<Arc<Answers>>, headers: HeaderMap) -> Response {
-    match answers.caller(headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes)) {
-        Caller::Known => {
-            let began = Instant::now();
-            let facts = answers.facts().await;
-            // so that the way alone can be told from it
-            let took = format!("facts;dur={}", began.elapsed().as_millis());
-            let headers = [(header::CONTENT_TYPE, "application/json".to_owned()), (TOOK, took)];
-            (headers, facts).into_response()
-        }
-        Caller::Stranger => (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response(),
-        Caller::NobodyCanTell => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    if let Some(refusal) = turned_away(&answers, &headers) {
+        return refusal;
     }
+    let began = Instant::now();
+    let facts = answers.facts().await;
+    // so that the way alone can be told from it
+    let took = format!("facts;dur={}", began.elapsed().as_millis());
+    let headers = [(header::CONTENT_TYPE, "application/json".to_owned()), (TOOK, took)];
+    (headers, facts).into_response()
 }
 
 async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
@@ -190,6 +213,9 @@ mod tests {
             ("GET /facts HTTP/1.1\r\nhost: x\r\nauthorization: Basic eDp5\r\n\r\n", "401"),
             ("GET / HTTP/1.1\r\nhost: x\r\n\r\n", "404"),
             ("POST /facts HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", "405"),
+            ("GET /pooler HTTP/1.1\r\nhost: x\r\n\r\n", "401"),
+            ("POST /pooler/pause?seconds=1&wait=1 HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", "401"),
+            ("GET /pooler/pause?seconds=1&wait=1 HTTP/1.1\r\nhost: x\r\n\r\n", "405"),
         ] {
             let said = raw(served.address, request).await;
             assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {said}");

@@ -5,11 +5,13 @@
 
 mod ask;
 mod execute;
+mod leader;
 mod look;
 mod store;
 
 pub use ask::{Timeouts, ask, ask_all, healthy};
 pub use execute::{ChangeError, Outcome, execute};
+pub use leader::move_leader;
 pub use look::{Keys, Look, LookError, look};
 pub use store::{Entry, Store, StoreError};
 

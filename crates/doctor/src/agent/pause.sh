@@ -1,0 +1,56 @@
+# Pauses the PgBouncer of this container for at most $1 seconds, the $2 that PAUSE may take included. It begins at the
+# time $3 (microseconds since 1970), so that all poolers stop at one moment, however long each took to get here. The
+# first line of output is the outcome. Nobody has to come back to end the pause: this runs in the pooler's own container, and a
+# PgBouncer that starts anew is not paused.
+#
+# Whoever resumes earlier ends this as well, so that it never undoes a later pause of somebody else.
+trap '' HUP INT PIPE
+export PGHOST=/tmp PGPORT=6432 PGUSER=pgbouncer PGDATABASE=pgbouncer PGCONNECT_TIMEOUT=2
+exec 2>&1 9>/tmp/pause.lock
+flock -n 9 || { echo "a pause of somebody else is in effect"; exit 0; }
+
+# not by the clock, which may be set meanwhile
+sleep "$1" 9>&- & timer=$!
+coproc console { exec stdbuf -oL psql -XAtqw 2>&1 9>&-; }
+pooler=$console_PID
+exec 3<&"${console[0]}" 4>&"${console[1]}"
+ask() { printf '%s;\n\\echo .\n' "$1" >&4; }
+answer() {
+    local line
+    text=
+    while IFS= read -r -t "$1" line <&3; do
+        [ "$line" = . ] && return 0
+        text+="$line "
+    done
+    return 1
+}
+resume() { psql -XAtqw -c RESUME >/dev/null; }
+# waits for what it started: nobody else here reaps it
+finish() { kill "$timer" "$pooler" 2>/dev/null; wait; exit 0; }
+
+ask 'SHOW VERSION'
+answer 2 || { echo "${text:-the console does not open}"; finish; }
+rest=$(( $3 - ${EPOCHREALTIME/[.,]/} ))
+if [ "$rest" -gt 0 ] && [ "$rest" -lt 1000000 ]; then
+    read -r -t "$(printf '0.%06d' "$rest")" _ <&3
+fi
+ask PAUSE
+if ! answer "$2"; then
+    # PAUSE still waits for a transaction
+    resume
+    echo "${text:-busy}"
+    finish
+elif [ -n "$text" ]; then
+    echo "$text"
+    finish
+fi
+echo paused
+while kill -0 "$timer" 2>/dev/null; do
+    if ask 'SHOW STATE' && answer 2 && [[ $text != *'paused|yes'* ]]; then
+        finish
+    fi
+    # a rest without a process of its own, as nothing comes unasked; unless the console is gone
+    read -r -t 0.1 _ <&3 || [ $? -gt 128 ] || sleep 0.1
+done
+resume
+finish

@@ -1,0 +1,34 @@
+//! A machine that stands still: nothing on it runs, and it answers nothing, not even ARP.
+
+use crate::{LabError, Machine};
+
+/// The kernel is this host's and would go on answering for the frozen machine.
+const SILENCE: &str = "ip link set eth0 arp off\n\
+    iptables -w -t raw -I PREROUTING -i eth0 -m comment --comment frozen -j DROP\n\
+    iptables -w -t raw -I OUTPUT -o eth0 -m comment --comment frozen -j DROP\n\
+    iptables -w -t mangle -I FORWARD -o eth0 -m comment --comment frozen -j DROP";
+
+const SPEECH: &str = "iptables -w -t raw -D PREROUTING -i eth0 -m comment --comment frozen -j DROP\n\
+    iptables -w -t raw -D OUTPUT -o eth0 -m comment --comment frozen -j DROP\n\
+    iptables -w -t mangle -D FORWARD -o eth0 -m comment --comment frozen -j DROP\n\
+    ip link set eth0 arp on";
+
+impl Machine {
+    /// Freezes the whole machine, as a virtual machine that is being moved or whose host swaps.
+    pub async fn freeze(&self) -> Result<(), LabError> {
+        self.sh(SILENCE).await?;
+        self.docker()
+            .pause_container(self.container())
+            .await
+            .map_err(LabError::engine(&format!("freeze machine {}", self.id())))
+    }
+
+    /// Lets it go on: it does not know that time has passed.
+    pub async fn thaw(&self) -> Result<(), LabError> {
+        self.docker()
+            .unpause_container(self.container())
+            .await
+            .map_err(LabError::engine(&format!("thaw machine {}", self.id())))?;
+        self.sh(SPEECH).await.map(drop)
+    }
+}

@@ -1,0 +1,102 @@
+//! Plays a schedule on a lab under load, heals, and judges.
+
+use std::time::Duration;
+
+use pgstack_lab::{Cut, Lab, Machine};
+
+use super::schedule::{Blow, Fault, Round, Schedule, Target};
+use crate::cluster::{leader, vip_holder};
+use crate::load::Plan;
+use crate::scenario::judge::Played;
+use crate::scenario::stage::Stage;
+
+/// How long it may take to find out who leads or has the VIP before somebody else is hit.
+const ASK: Duration = Duration::from_secs(3);
+
+/// Plays all of it.
+pub async fn play(lab: &Lab, schedule: &Schedule, clients: u16) -> Played {
+    let rest = Duration::from_millis(20 + 5 * u64::from(clients));
+    let mut stage = Stage::set(lab, "chaos", Plan { clients, rest }, Duration::ZERO).await;
+    for round in &schedule.rounds {
+        self::round(&mut stage, round).await;
+    }
+    let promotions = stage.promotions().await;
+    stage.figure(format!("{} promotions", promotions.map_or_else(|| "?".to_owned(), |count| count.to_string())));
+    stage.finish().await
+}
+
+async fn round(stage: &mut Stage<'_>, round: &Round) {
+    let began = stage.now();
+    stage.cut_begins();
+    for blow in &round.blows {
+        until(stage, began + Duration::from_millis(blow.after)).await;
+        self::blow(stage, blow).await;
+    }
+    until(stage, began + Duration::from_millis(round.lasts)).await;
+    stage.say("heal");
+    heal(stage.lab).await;
+    // what was killed just now is started in a moment, and its successor's adverts need another one
+    stage.cut_ends();
+    tokio::time::sleep(Duration::from_millis(round.rest)).await;
+}
+
+async fn until(stage: &Stage<'_>, moment: Duration) {
+    tokio::time::sleep(moment.saturating_sub(stage.now())).await;
+}
+
+async fn blow(stage: &Stage<'_>, blow: &Blow) {
+    let Some(machine) = find(stage.lab, blow.target).await else {
+        stage.say(&format!("{} {}: there is none now", blow.target, blow.fault));
+        return;
+    };
+    stage.say(&format!("{} {}: node {}", blow.target, blow.fault, machine.id()));
+    let done = match blow.fault {
+        Fault::Kill(process) => machine.kill(process).await,
+        Fault::Freeze(process) => machine.freeze_process(process).await,
+        Fault::PowerOff => machine.power_off().await,
+        Fault::FreezeMachine => machine.freeze().await,
+        Fault::Cut(way, traffic) => stage.lab.cut(machine.id(), Cut { way, traffic, percent: None }).await,
+        Fault::Loss(percent) => stage.lab.cut(machine.id(), Cut { percent: Some(percent), ..Cut::default() }).await,
+        Fault::Switchover => return switchover(&machine).await,
+    };
+    if let Err(error) = done {
+        // it may have been dead already
+        stage.say(&format!("  {error}"));
+    }
+}
+
+async fn switchover(machine: &Machine) {
+    let command = format!(
+        "docker exec patroni timeout 20 patronictl -c /config/patroni.yml switchover --candidate patroni{} --force",
+        machine.id()
+    );
+    // refused where the cluster is not whole, as it should be
+    drop(machine.sh(&command).await);
+}
+
+/// Who is meant, among those that are on.
+async fn find(lab: &Lab, target: Target) -> Option<Machine> {
+    let machines = lab.machines().await.ok()?;
+    let mut on = machines.into_iter().filter(Machine::is_running);
+    // `leader` and `vip_holder` wait for one, which here is no good: then the first is hit
+    let leads = tokio::time::timeout(ASK, leader(lab)).await.ok();
+    let leading = leads.as_ref().map(Machine::id);
+    match target {
+        Target::Leader => leads.filter(Machine::is_running).or_else(|| on.next()),
+        Target::Holder => {
+            let holder = tokio::time::timeout(ASK, vip_holder(lab)).await.ok();
+            holder.filter(Machine::is_running).or_else(|| on.next())
+        }
+        Target::First => on.find(|machine| Some(machine.id()) != leading),
+        Target::Last => on.filter(|machine| Some(machine.id()) != leading).last(),
+    }
+}
+
+async fn heal(lab: &Lab) {
+    for machine in lab.machines().await.expect("machines") {
+        if !machine.is_running() && !machine.is_frozen() {
+            machine.power_on().await.expect("switched on");
+        }
+    }
+    lab.heal().await.expect("healed");
+}
