@@ -65,10 +65,10 @@ fn preflight_is_silent_on_fit_machines_and_leaves_nothing_behind() {
 fn preflight_names_each_trouble_of_a_machine_and_no_other() {
     with_machines(LAB, 3, async |lab| {
         from_nothing(lab).await;
-        let listen = "perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalAddr => \"127.0.0.1:5432\", \
-                      Listen => 1) or die; print \"ready\\n\"; close STDOUT; sleep 300' 2>/dev/null | read -r _";
-        let listen = format!("({listen})");
-        finds(lab, 1, "PGS-102", "taken by perl", &listen, "killall perl").await;
+        let listen = "setsid perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalAddr => \"127.0.0.1:5432\", \
+                      Listen => 1) or die; sleep 300' >/dev/null 2>&1 </dev/null & \
+                      until ss -ltn | grep -q 127.0.0.1:5432; do sleep 0.1; done";
+        finds(lab, 1, "PGS-102", "taken by perl", listen, "killall perl").await;
         let image = "$(docker images --format '{{.Repository}}:{{.Tag}}' | grep /etcd:)";
         let squat = format!("docker run -d --name squat -p 6432:80 --entrypoint sleep {image} 300");
         finds(lab, 1, "PGS-102", "taken by the container squat", &squat, "docker rm -f squat").await;

@@ -57,7 +57,7 @@ impl Crowd {
         assert!(missing.is_empty(), "acknowledged, and not there: {missing:?}");
         let mut moments: Vec<Duration> = acknowledged().map(|(at, _)| *at).collect();
         moments.sort();
-        let gap = moments.windows(2).map(|pair| pair[1] - pair[0]).max().expect("rows");
+        let gap = moments.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max().expect("rows");
         eprintln!("{} rows acknowledged, longest gap {:.2} s", moments.len(), gap.as_secs_f64());
         gap
     }

@@ -103,7 +103,8 @@ fn the_leader_itself_is_no_change_and_an_unknown_node_none_either() {
 
 #[test]
 fn a_node_that_is_not_fit_is_named_with_its_reason() {
-    let spoil: [(fn(&mut Instance), Unfit); 7] = [
+    type Spoil = fn(&mut Instance);
+    let spoil: [(Spoil, Unfit); 7] = [
         (|said| said.replication_state = None, Unfit::DoesNotStream { state: "running".to_owned() }),
         (|said| said.timeline = Some(2), Unfit::OtherTimeline),
         (|said| drop(said.tags.insert("nofailover".to_owned(), Value::Bool(true))), Unfit::Tagged),

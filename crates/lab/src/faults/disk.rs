@@ -44,8 +44,8 @@ impl Machine {
     /// Moves the data back to the machine's own disk; PostgreSQL's container is restarted.
     pub async fn large_disk(&self) -> Result<(), LabError> {
         let script = format!(
-            "cd {STACK}/data\n\
-             mountpoint -q pg || exit 0\n\
+            "mountpoint -q {STACK}/data/pg || exit 0\n\
+             cd {STACK}/data\n\
              docker stop patroni >/dev/null\n\
              rm -f {BALLAST}; rm -rf back; mkdir back\n\
              cp -a pg/. back/; chown --reference=pg back; chmod --reference=pg back\n\
