@@ -87,7 +87,7 @@ pub const ALL: &[Scenario] = &[
     row("8", Act::KillHaproxy, "HAProxy stopped on the VIP holder, and back", "the VIP moves, and not back"),
     quick("9", Act::KillPooler, "PgBouncer killed on the VIP holder", "6432 serves"),
     quick("10", Act::KillKeepalived, "keepalived killed on the VIP holder", "the stale VIP goes; one owner"),
-    quick(
+    row(
         "11",
         Act::Partition { long: false },
         "leader cut off from both others",
