@@ -95,7 +95,7 @@ fn told(Left { mend, codes, .. }: &Left) -> String {
     let place = mend.node.map_or_else(String::new, |node| format!("on node {node}: "));
     let risk = match mend.risk {
         Risk::Safe | Risk::Manual => "",
-        Risk::Disturbing => "cuts clients off for a moment; ",
+        Risk::Disturbing => "at a moment that you choose; ",
         Risk::Destructive => "deletes data or moves it aside; ",
     };
     let codes = codes.join(", ");

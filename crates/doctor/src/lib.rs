@@ -20,10 +20,10 @@ pub use status::{Status, status};
 
 /// Runs one of the functions above to its end.
 pub fn block_on<T>(work: impl Future<Output = Result<T, DoctorError>>) -> Result<T, DoctorError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(DoctorError::Runtime)?
-        .block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(DoctorError::Runtime)?;
+    let outcome = runtime.block_on(work);
+    // a disk that hangs keeps a thread, and nobody waits for it
+    runtime.shutdown_background();
+    outcome
 }

@@ -53,7 +53,7 @@ pub struct Mend {
 pub enum Risk {
     /// Cuts no client off and deletes nothing: `doctor --fix` runs it after asking.
     Safe,
-    /// Cuts clients off for a moment, or moves the leadership: a person chooses the moment.
+    /// Cuts clients off for a moment, moves the leadership, or may be too early: a person chooses the moment.
     Disturbing,
     /// Deletes or moves data aside: only with its own flag, by a person.
     Destructive,

@@ -60,13 +60,21 @@ pub enum Why {
 pub fn plan(findings: &[Finding], me: NodeId) -> Plan {
     let mut graph = Graph::default();
     let mut left: Vec<Left> = Vec::new();
+    // what disturbs for one finding's sake disturbs for every other's, too
+    let here = |mend: &&Mend| mend.node.is_none_or(|node| node == me);
+    let mends = findings.iter().flat_map(|finding| &finding.mends).filter(here);
+    let disturbing: BTreeSet<&str> =
+        mends.filter(|mend| mend.risk != Risk::Safe).map(|mend| mend.command.trim()).collect();
     for finding in findings {
         let (mut before, mut blocked) = (None, false);
         for mend in &finding.mends {
-            let why = if mend.risk != Risk::Safe || mend.command.trim().is_empty() {
+            let command = mend.command.trim();
+            let why = if mend.risk != Risk::Safe || command.is_empty() || command.chars().any(char::is_control) {
                 Why::NotSafe
             } else if mend.node.is_some_and(|node| node != me) {
                 Why::OtherNode
+            } else if disturbing.contains(command) {
+                Why::NotSafe
             } else if blocked {
                 Why::Later
             } else {

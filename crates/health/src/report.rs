@@ -97,7 +97,7 @@ impl Page {
     fn mend(&mut self, label: &str, mend: &Mend) {
         let risk = match mend.risk {
             Risk::Safe => "",
-            Risk::Disturbing => " [disturbs clients]",
+            Risk::Disturbing => " [choose the moment]",
             Risk::Destructive => " [removes something]",
             Risk::Manual => " [by hand]",
         };
@@ -109,7 +109,8 @@ impl Page {
         let note = if mend.note.is_empty() { String::new() } else { format!(": {}", mend.note) };
         self.block(label, &format!("{place}{risk}{note}"));
         // never wrapped: it is to be copied
-        let command = self.ink(&mend.command, "1");
+        let shown: String = mend.command.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let command = self.ink(&shown, "1");
         self.line(&format!("{:MARGIN$}  {command}", ""));
     }
 

@@ -46,7 +46,9 @@ impl fmt::Display for Order {
             writeln!(f, "- the pooler on node {node} cannot be paused ({why})")?;
         }
         let nodes: Vec<String> = pause.iter().map(ToString::to_string).collect();
-        writeln!(f, "- pause the poolers on nodes {}, for 9 s at most", nodes.join(", "))?;
+        if !nodes.is_empty() {
+            writeln!(f, "- pause the poolers on nodes {}, for 9 s at most", nodes.join(", "))?;
+        }
         writeln!(f, "- PostgreSQL: node {to} leads instead of node {from}")?;
         writeln!(f, "- resume each pooler as soon as node {to} takes writes and its HAProxy knows it")?;
         writeln!(f, "- wait until node {from} streams from node {to}")

@@ -36,6 +36,8 @@ pub(super) struct Answers {
     known: RwLock<Known>,
     heard: Mutex<Heard>,
     last: tokio::sync::Mutex<Option<(Instant, Arc<Local>)>>,
+    /// When a pause of the pooler that was ordered here is over.
+    leased_until: Mutex<Option<Instant>>,
 }
 
 impl Answers {
@@ -45,6 +47,7 @@ impl Answers {
             known: RwLock::default(),
             heard: Mutex::new(Heard::new()),
             last: tokio::sync::Mutex::default(),
+            leased_until: Mutex::default(),
         }
     }
 
@@ -86,6 +89,11 @@ impl Answers {
         if matches { Caller::Known } else { Caller::Stranger }
     }
 
+    /// Remembers that the pooler may be paused for so long from now.
+    pub(super) fn lease(&self, time: Duration) {
+        *self.leased_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+    }
+
     /// The facts, as JSON. Whoever asks while they are gathered gets the same ones; the clock is always read anew.
     pub(super) async fn facts(&self) -> Vec<u8> {
         let local = {
@@ -100,7 +108,9 @@ impl Answers {
                 }
             }
         };
-        let now = Local { clock_ms: clock_ms(), ..(*local).clone() };
+        let leased = *self.leased_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let pooler_leased = leased.is_some_and(|until| Instant::now() < until);
+        let now = Local { clock_ms: clock_ms(), pooler_leased, ..(*local).clone() };
         // maps of strings always serialise
         serde_json::to_vec(&now).unwrap_or_default()
     }

@@ -41,6 +41,12 @@ impl Order {
     }
 }
 
+/// How long the pooler may be paused from now on, where the order is one.
+pub(super) fn lease(query: &str) -> Option<Duration> {
+    let order = Order::parse(query)?;
+    Some(Duration::from_secs(order.seconds) + PAUSE_NOTICE + ENGINE)
+}
+
 /// Carries the order out: 200 once the pooler is paused, else why it is not.
 pub(super) async fn pause(query: &str) -> (StatusCode, String) {
     let Some(order) = Order::parse(query) else {

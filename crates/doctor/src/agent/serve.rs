@@ -91,7 +91,13 @@ async fn ready(State(answers): State<Arc<Answers>>, headers: HeaderMap) -> Respo
 async fn pause(State(answers): State<Arc<Answers>>, headers: HeaderMap, uri: Uri) -> Response {
     match turned_away(&answers, &headers) {
         Some(refusal) => refusal,
-        None => pooler::pause(uri.query().unwrap_or_default()).await.into_response(),
+        None => {
+            let query = uri.query().unwrap_or_default();
+            if let Some(time) = pooler::lease(query) {
+                answers.lease(time);
+            }
+            pooler::pause(query).await.into_response()
+        }
     }
 }
 

@@ -40,14 +40,14 @@ impl Way {
 
 /// How far a clock that said `clock_ms` is ahead.
 pub(super) fn offset(clock_ms: i64, way: Way) -> i64 {
-    clock_ms - way.middle_ms()
+    clock_ms.saturating_sub(way.middle_ms())
 }
 
 /// The same from HTTP's `Date`. It leaves out the parts of a second, so a clock that may be right is taken for right.
 pub(super) fn offset_of_date(date: &str, way: Way) -> Option<i64> {
     let told = httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok()?;
     let least = offset(told.as_millis().try_into().ok()?, way);
-    let most = least + 999;
+    let most = least.saturating_add(999);
     Some(if least > 0 { least } else { most.min(0) })
 }
 

@@ -118,7 +118,7 @@ pub(super) fn tags(tags: BTreeMap<String, Value>) -> BTreeMap<String, String> {
 fn history(value: &str) -> (u32, Vec<String>) {
     let entries: Vec<Vec<Value>> = serde_json::from_str(value).unwrap_or_default();
     let told = |entry: &Vec<Value>| {
-        let begun = entry.first()?.as_u64()? + 1;
+        let begun = entry.first()?.as_u64()?.saturating_add(1);
         let text = |at: usize| entry.get(at).and_then(Value::as_str).filter(|text| !text.is_empty());
         let when = text(3).map(|when| format!(" at {when}")).unwrap_or_default();
         Some(format!("{begun}: {}{when}", text(4).unwrap_or("?")))

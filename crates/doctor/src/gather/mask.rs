@@ -10,7 +10,11 @@ const SECRET: [&str; 6] = ["password", "passwd", "passphrase", "secret", "token"
 
 fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SECRET.iter().any(|part| name.contains(part))
+    // a file with passwords, or how they are stored, is none
+    if name.ends_with("passfile") || name.ends_with("pgpass") || name == "password_encryption" {
+        return false;
+    }
+    SECRET.iter().any(|part| name.contains(part)) || name.split(['-', '_']).any(|word| word == "pass")
 }
 
 /// The same text without the user and password of URLs, and without the value of any `password=…`.
@@ -25,7 +29,7 @@ fn urls(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         out += before;
-        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ',')).unwrap_or(after.len());
+        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"')).unwrap_or(after.len());
         let (url, tail) = after.split_at(end);
         // a password may hold any sign, so the last @ before the path's end counts
         let url = match url.rsplit_once('@') {
@@ -117,6 +121,8 @@ mod tests {
             ("curl -u a https://x:hunter2@y/%f 'http://z:hunter2@y'", "curl -u a https://***@y/%f 'http://***@y'"),
             ("100 -> 200", "100 -> 200"),
             ("password=", "password=***"),
+            ("pgbackrest --repo1-cipher-pass=hunter2 push %p", "pgbackrest --repo1-cipher-pass=*** push %p"),
+            ("aws s3://u:hun,ter2@host/x", "aws s3://***@host/x"),
         ] {
             assert_eq!(text(plain), want, "{plain}");
         }

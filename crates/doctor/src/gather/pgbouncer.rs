@@ -53,7 +53,7 @@ fn pool(row: &Row) -> Pool {
         max_wait_ms: u64::from(number("maxwait")) * 1000 + u64::from(number("maxwait_us")) / 1000,
         servers_active: number("sv_active"),
         // those that were used a moment ago are free as well
-        servers_idle: number("sv_idle") + number("sv_used"),
+        servers_idle: number("sv_idle").saturating_add(number("sv_used")),
     }
 }
 

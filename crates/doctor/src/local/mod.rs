@@ -58,6 +58,8 @@ pub(crate) async fn look_with(stack: &StackDir, known: &Known, vip_heard_from: V
             .as_deref()
             .and_then(|good| check_address(&good.env, with_vip).err())
             .map(|error| error.to_string()),
+        // only the agent knows what it was ordered
+        pooler_leased: false,
         engine: containers.engine,
     }
 }

@@ -61,6 +61,23 @@ fn a_step_behind_one_that_is_left_is_left_too() {
 }
 
 #[test]
+fn what_disturbs_for_one_finding_s_sake_runs_for_nobody_s() {
+    let findings = [
+        found("PGS-012", vec![mend(Some(1), "./deploy", Risk::Disturbing)]),
+        found("PGS-010", vec![mend(Some(1), "docker start etcd", Risk::Safe), mend(Some(1), "./deploy", Risk::Safe)]),
+    ];
+    assert_eq!(commands(&plan(&findings, node(1))), ["docker start etcd"]);
+    // on another node it is another command
+    assert_eq!(commands(&plan(&findings[1..], node(1))), ["docker start etcd", "./deploy"]);
+}
+
+#[test]
+fn a_command_with_a_control_character_is_run_by_nobody() {
+    let findings = [found("PGS-037", vec![mend(None, "echo\nrm", Risk::Safe)])];
+    assert_eq!(commands(&plan(&findings, node(1))), Vec::<&str>::new());
+}
+
+#[test]
 fn steps_keep_their_order_even_behind_a_deploy() {
     let steps = vec![mend(None, "./deploy", Risk::Safe), mend(None, "look", Risk::Safe)];
     let plan = plan(&[found("PGS-010", steps), found("PGS-063", vec![mend(None, "resume", Risk::Safe)])], node(1));
@@ -90,6 +107,11 @@ proptest! {
             prop_assert!(
                 findings.iter().flat_map(|finding| &finding.mends).filter(is_ours).any(|mend| mend.command.trim() == job.command),
                 "{:?} is nowhere safe and here", job.command
+            );
+            let here = |mend: &&Mend| mend.node.is_none_or(|id| id == node(1)) && mend.command.trim() == job.command;
+            prop_assert!(
+                findings.iter().flat_map(|finding| &finding.mends).filter(here).all(|mend| mend.risk == Risk::Safe),
+                "{:?} disturbs for another finding's sake", job.command
             );
             prop_assert_eq!(plan.here.iter().filter(|other| other.command == job.command).count(), 1);
             prop_assert!(job.after.iter().all(|before| *before < place));

@@ -97,6 +97,8 @@ fn member_down(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
     let unhealthy = found.is_some_and(|container| container.health.as_deref() == Some("unhealthy"));
     let seen = match node.etcd.known() {
         _ if !runs || is_young(node, "etcd") => return None,
+        // it reads nothing that takes a quorum before it has its vote: PGS-023
+        Some(etcd) if etcd.is_learner => return None,
         Some(etcd) if etcd.serves && etcd.has_quorum => return None,
         // it is well for its own machine: PGS-004
         Some(etcd) if !etcd.serves && runs_well(node, "etcd") => return None,
@@ -117,7 +119,7 @@ fn member_down(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
     .seen(seen)
     .because("it cannot reach the other members (port 2380), its data does not fit the cluster, or its disk is stuck");
     let hangs = unhealthy && found.is_some_and(|container| container.trouble.is_none());
-    if hangs && scene.quorate().is_some() {
+    if hangs && others_have_a_quorum(scene, id) {
         trouble = trouble.safe(id, "docker restart etcd", "ends a process that hangs; the others have a quorum");
     }
     trouble = trouble
@@ -127,6 +129,15 @@ fn member_down(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
         trouble = trouble.seen(format!("log of etcd on node {id}: {said}")).because(said);
     }
     Some(trouble)
+}
+
+/// Whether the voters on other nodes that serve with a quorum are a majority without this one.
+fn others_have_a_quorum(scene: &Scene<'_>, id: NodeId) -> bool {
+    let Some((_, etcd)) = scene.quorate() else { return false };
+    let voters: Vec<_> = etcd.members.iter().filter(|member| !member.is_learner).collect();
+    let serving = scene.etcds().filter(|(node, etcd)| node.id != id && etcd.serves && etcd.has_quorum);
+    let serving = serving.filter(|(node, _)| voters.iter().any(|member| member.node == Some(node.id))).count();
+    2 * serving > voters.len()
 }
 
 fn voters(scene: &Scene<'_>) -> Option<Trouble> {
@@ -235,11 +246,12 @@ fn full(scene: &Scene<'_>, place: &str, node: Option<NodeId>) -> Trouble {
         .service("etcd")
         .because("old revisions were never compacted, or something other than Patroni writes into this etcd")
         .safe(None, COMPACT, "first, once: forgets old revisions");
-    trouble.safe(None, defrag(scene), "then, once: gives the room back, on one member after the other").safe(
-        None,
-        DISARM,
-        "last, once: lets etcd write again",
-    )
+    trouble = trouble.safe(None, defrag(scene), "then, once: gives the room back, on one member after the other");
+    // it lowers every alarm, and that of a damaged member must stay until it is replaced
+    if scene.etcds().any(|(_, etcd)| etcd.alarms.iter().any(|raised| raised.alarm == "CORRUPT")) {
+        return trouble.by_hand(None, "last, when the damaged member is replaced: `etcdctl alarm disarm`");
+    }
+    trouble.safe(None, DISARM, "last, once: lets etcd write again")
 }
 
 fn corrupt(place: &str, node: Option<NodeId>) -> Trouble {

@@ -1,6 +1,6 @@
 //! What follows from what: one root cause, one finding. Every dependency between troubles is in the
-//! table here and nowhere else. A few troubles are told beside their causes, as they are worse than these: no quorum, no
-//! leader, no synchronous standby, no owner of the VIP.
+//! table here and nowhere else. A few troubles are told beside the containers that do not run and made them, as they are
+//! worse: no quorum, no leader, no synchronous standby, no owner of the VIP.
 
 use super::scene::Scene;
 use super::trouble::Trouble;
@@ -74,13 +74,13 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     (ETCD_CORRUPT, "", Node, &[MEMBER_DOWN, CONTAINER_FAILS, ETCD_SLOW]),
     (ETCD_SPLIT, "", Node, &[MEMBER_DOWN, MEMBER_MISSING, FAILSAFE_ACTIVE, CONTAINER_FAILS, MEMBER_FOREIGN]),
     (MEMBER_DOWN, "etcd", Service, &[CONTAINER_FAILS]),
-    (MEMBER_DOWN, "", Node, &[LEARNER_STUCK, FAILSAFE_ACTIVE]),
+    (MEMBER_DOWN, "", Node, &[FAILSAFE_ACTIVE]),
     // who is counted among the voters and should not be, or the other way round
     (MEMBER_FOREIGN, "", Cluster, &[EVEN_VOTERS]),
     (MEMBER_MISSING, "", Cluster, &[EVEN_VOTERS]),
     (MEMBER_MISSING, "etcd", Service, &[MEMBER_DOWN, CONTAINER_FAILS, CONTAINER_DOWN]),
     (LEARNER_STUCK, "", Cluster, &[EVEN_VOTERS]),
-    (LEARNER_STUCK, "etcd", Service, &[CONTAINER_FAILS]),
+    (LEARNER_STUCK, "etcd", Service, &[CONTAINER_FAILS, MEMBER_DOWN]),
     // who leads, and where
     (NO_LEADER, "", Cluster, &[NOT_STREAMING, CLIENTS_WAIT, WRITES_ASTRAY, FAILSAFE_ACTIVE, NO_SYNC_STANDBY]),
     (ADDRESS_WRONG, "patroni", NodeOrFollowers, &[NOT_STREAMING, LAGGING, SLOT, FAILSAFE_ACTIVE, CONTAINER_FAILS]),
@@ -105,7 +105,8 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     (OWNER_DEAD, "", Service, &[CONTAINER_DOWN, CONTAINER_FAILS]),
     (VIP_FOREIGN, "", Cluster, &[NO_OWNER]),
     // files
-    (FILE_ODD, "", Node, &[FILES_UNREAD, CONTAINER_OUTDATED, WRITES_ASTRAY, PROXY_MISSES_REPLICA]),
+    (FILE_ODD, "", Node, &[FILES_UNREAD, WRITES_ASTRAY, PROXY_MISSES_REPLICA]),
+    (FILE_ODD, "docker-compose.yaml", Node, &[CONTAINER_OUTDATED]),
     (FILES_UNREAD, "haproxy", Node, &[WRITES_ASTRAY, PROXY_MISSES_REPLICA]),
     (ENV_INVALID, "", Node, &[FILE_ODD, ADDRESS_NOT_HERE]),
     (ENV_DIFFERS, "", Node, &[FILE_ODD, POOLER_PASSWORD, NO_KEEPALIVED, VERSIONS_DIFFER]),

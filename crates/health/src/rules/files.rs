@@ -44,8 +44,12 @@ fn odd(node: &Node, local: &Local) -> Option<Trouble> {
         };
         format!("agent on node {id}: {} {state}", file.path)
     });
+    let mut trouble = Trouble::of(code::FILE_ODD, Severity::Warning, id, what);
+    if disturbs {
+        trouble = trouble.service("docker-compose.yaml");
+    }
     Some(
-        Trouble::of(code::FILE_ODD, Severity::Warning, id, what)
+        trouble
             .seen_all(lines)
             .because("somebody edited it by hand, or .env was changed and `deploy` has not run since")
             .by_hand(id, "`./scripts/bootstrap --check` shows the differences; what you want to keep belongs into .env")

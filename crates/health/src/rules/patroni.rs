@@ -60,8 +60,9 @@ fn no_leader(scene: &Scene<'_>, dcs: &Dcs) -> Option<Trouble> {
         )
         .seen_all(since.map(|since| format!("HAProxy: no primary for {since} s")));
     if paused {
-        return Some(trouble.because("maintenance mode is on, so nobody is elected").safe(
+        return Some(trouble.because("maintenance mode is on, so nobody is elected").mend(
             None,
+            Risk::Disturbing,
             RESUME,
             "Patroni takes over again and elects a leader",
         ));
@@ -122,16 +123,16 @@ fn address_trouble(scene: &Scene<'_>, node: &Node, lines: Vec<String>) -> Troubl
                   the others cannot reach it there",
         )
         .mend(
-            None,
-            Risk::Safe,
-            "./scripts/clear-etcd-patroni-members --yes",
-            "deletes wrong member keys and no other; each Patroni registers itself again",
-        )
-        .mend(
             id,
             Risk::Disturbing,
             "./scripts/fix-patroni-connect-address",
             "makes the container anew with the right address: PostgreSQL there restarts; the leader's node last",
+        )
+        .mend(
+            None,
+            Risk::Destructive,
+            "./scripts/clear-etcd-patroni-members --yes",
+            "where the key is still wrong: deletes wrong member keys and no other; each Patroni registers itself again",
         )
 }
 
@@ -209,7 +210,8 @@ fn maintenance(scene: &Scene<'_>) -> Option<Trouble> {
     Some(
         trouble
             .because("somebody ran `patronictl pause` and has not resumed; a primary that dies now is not replaced")
-            .safe(None, RESUME, "when the maintenance is over"),
+            // only a person knows whether somebody is at work on data that PostgreSQL must not touch now
+            .mend(None, Risk::Disturbing, RESUME, "when the maintenance is over, and not before"),
     )
 }
 
@@ -305,18 +307,25 @@ fn strangers(scene: &Scene<'_>, dcs: &Dcs) -> Vec<Trouble> {
     strange
         .map(|member| {
             let name = member.name.as_str();
+            // anybody who reaches etcd can name a key, and a command goes through a shell
+            let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
             let what = format!("Patroni's keys name a member that .env does not: {name}");
-            Trouble::cluster(code::MEMBER_KEY_FOREIGN, Severity::Notice, what)
+            let trouble = Trouble::cluster(code::MEMBER_KEY_FOREIGN, Severity::Notice, what)
                 .seen(format!("etcd: member {name} ({}, {}) at {}", member.role, member.state, member.conn_url))
                 .because(
                     "a node was taken out of .env while its Patroni still runs, or somebody named a member otherwise",
                 )
-                .by_hand(None, "does that machine still run? ./clean on it, or put it back into every .env")
-                .safe(
-                    None,
-                    format!("docker exec etcd etcdctl del /service/pg-cluster/members/{name}"),
-                    "when it is gone; a Patroni that runs would write its key anew",
-                )
+                .by_hand(None, "does that machine still run? ./clean on it, or put it back into every .env");
+            if !plain {
+                return trouble
+                    .by_hand(None, "when it is gone, delete its key below /service/pg-cluster/members/ in etcd");
+            }
+            trouble.mend(
+                None,
+                Risk::Destructive,
+                format!("docker exec etcd etcdctl del /service/pg-cluster/members/{name}"),
+                "when it is gone; a Patroni that runs would write its key anew",
+            )
         })
         .collect()
 }

@@ -143,7 +143,9 @@ fn database(name: &str) -> String {
 
 fn paused(scene: &Scene<'_>, node: &Node, pooler: &Pgbouncer) -> Option<Trouble> {
     let id = node.id;
-    if pooler.paused.is_empty() && pooler.disabled.is_empty() {
+    // a switchover pauses it for seconds, and who resumes it earlier spoils that
+    let leased = node.local.known().is_some_and(|local| local.pooler_leased);
+    if leased || pooler.paused.is_empty() && pooler.disabled.is_empty() {
         return None;
     }
     let all = pooler.paused.iter().any(|name| name == "*");

@@ -237,7 +237,12 @@ fn paused(node: &Node) -> Option<Trouble> {
             .service("patroni")
             .seen(format!("PostgreSQL on node {id}: pg_is_wal_replay_paused() is true"))
             .because("somebody called pg_wal_replay_pause(): the node receives, but shows old data")
-            .safe(id, "docker exec patroni psql -U postgres -c 'SELECT pg_wal_replay_resume()'", "lets it go on"),
+            .mend(
+                id,
+                Risk::Disturbing,
+                "docker exec patroni psql -U postgres -c 'SELECT pg_wal_replay_resume()'",
+                "lets it go on, which cannot be undone: not while somebody rescues older rows from it",
+            ),
     )
 }
 
