@@ -1,6 +1,7 @@
 //! Clock, disk, kernel, memory.
 
 use super::{Check, Clock, Fsync, Kernel, Machine, PORTS, by_hand, finding};
+use crate::rules::machine::level;
 use crate::{Disk, Finding, Severity};
 
 const KIB: u64 = 1024;
@@ -81,16 +82,10 @@ fn size(bytes: u64) -> String {
 }
 
 fn disk(machine: &Machine) -> Check {
-    Check::of("disk space", &machine.disk, |Disk { path, size: all, free }| {
+    Check::of("disk space", &machine.disk, |disk| {
+        let Disk { path, size: all, free } = disk;
         let detail = format!("{} free below {path}", size(*free));
-        let share = |percent: u64| *free < all / 100 * percent;
-        let severity = if share(3) || *free < 256 * MIB {
-            Severity::Critical
-        } else if share(10) || *free < GIB {
-            Severity::Warning
-        } else {
-            return (detail, Vec::new());
-        };
+        let Some(severity) = level(disk) else { return (detail, Vec::new()) };
         let what = format!("only {} are free where {path} lies, of {}", size(*free), size(*all));
         let found = Finding {
             evidence: vec![format!("file system of {path}: {} of {} free", size(*free), size(*all))],

@@ -105,7 +105,8 @@ fn each_thing_that_is_wrong_has_its_code() {
     assert_eq!(with(|m| m.clock = Fact::Known(Clock { synchronised: false, by: "x".to_owned() })), ["PGS-107"]);
     let disk = |size, free| Fact::Known(Disk { path: "data".to_owned(), size, free });
     assert_eq!(with(|m| m.disk = disk(512 << 20, 512 << 20)), ["PGS-108"]);
-    assert_eq!(with(|m| m.disk = disk(1000 << 30, 50 << 30)), ["PGS-108"]);
+    assert_eq!(with(|m| m.disk = disk(1000 << 30, 5 << 30)), ["PGS-108"]);
+    assert_eq!(with(|m| m.disk = disk(1000 << 30, 50 << 30)), Vec::<&str>::new(), "a large disk has room");
     assert_eq!(with(|m| m.fsync = Fact::Known(Fsync { median_us: 11_000, worst_us: 11_000 })), ["PGS-109"]);
     assert_eq!(with(|m| m.images = Fact::Known([("a:1".to_owned(), false)].into())), ["PGS-111"]);
     let foreign = VipUse::Foreign { address: [10, 0, 0, 9].into(), who: None, evidence: Vec::new() };

@@ -68,13 +68,16 @@ fn clocks(scene: &Scene<'_>) -> Vec<Trouble> {
     .collect()
 }
 
-fn level(disk: &Disk) -> Option<Severity> {
+/// How bad it is that no more is free. A share alone would cry wolf on large disks: there 10 GiB take what a slot
+/// may hold by default, and more.
+pub(crate) fn level(disk: &Disk) -> Option<Severity> {
     let Disk { size, free, .. } = *disk;
+    let less_than = |percent: u128, room: u64| u128::from(free) * 100 < u128::from(size) * percent && free < room;
     if size == 0 {
         None
-    } else if free < 256 * MIB || u128::from(free) * 100 < u128::from(size) * 3 {
+    } else if free < 256 * MIB || less_than(3, 3 * GIB) {
         Some(Severity::Critical)
-    } else if free < GIB || u128::from(free) * 100 < u128::from(size) * 10 {
+    } else if free < GIB || less_than(10, 10 * GIB) {
         Some(Severity::Warning)
     } else {
         None

@@ -8,7 +8,7 @@ mod containers;
 mod etcd;
 mod explained;
 mod files;
-mod machine;
+pub(crate) mod machine;
 mod nodes;
 mod patroni;
 mod postgres;
