@@ -89,16 +89,14 @@ async fn ready(State(answers): State<Arc<Answers>>, headers: HeaderMap) -> Respo
 }
 
 async fn pause(State(answers): State<Arc<Answers>>, headers: HeaderMap, uri: Uri) -> Response {
-    match turned_away(&answers, &headers) {
-        Some(refusal) => refusal,
-        None => {
-            let query = uri.query().unwrap_or_default();
-            if let Some(time) = pooler::lease(query) {
-                answers.lease(time);
-            }
-            pooler::pause(query).await.into_response()
-        }
+    if let Some(refusal) = turned_away(&answers, &headers) {
+        return refusal;
     }
+    let query = uri.query().unwrap_or_default();
+    if let Some(time) = pooler::lease(query) {
+        answers.lease(time);
+    }
+    pooler::pause(query).await.into_response()
 }
 
 async fn facts(State(answers): State<Arc<Answers>>, headers: HeaderMap) -> Response {
