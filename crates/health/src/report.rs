@@ -4,37 +4,13 @@ use std::fmt::Write as _;
 
 use pgstack_topology::NodeId;
 
-use crate::{Finding, Mend, Risk, Severity, Snapshot};
+use crate::{Finding, Mend, Risk, Severity, Snapshot, view};
 
 const MARGIN: usize = 10;
 
-/// What is not known, and why: one line for each node of which something is missing.
+/// What is not known, and why: one line each.
 pub fn unknown(snapshot: &Snapshot) -> Vec<String> {
-    let mut lines = Vec::new();
-    for node in &snapshot.nodes {
-        if !node.reachable {
-            lines.push(format!("node {}: everything (it does not answer)", node.id));
-            continue;
-        }
-        let facts = [
-            ("its machine", node.local.why()),
-            ("its clock", node.clock_offset_ms.why().filter(|_| node.local.known().is_some())),
-            ("etcd", node.etcd.why()),
-            ("Patroni", node.patroni.why()),
-            ("PostgreSQL", node.postgres.why()),
-            ("HAProxy", node.haproxy.why()),
-            ("PgBouncer", node.pgbouncer.why()),
-        ];
-        let missing: Vec<String> =
-            facts.iter().filter_map(|(what, why)| Some(format!("{what} ({})", (*why)?))).collect();
-        if !missing.is_empty() {
-            lines.push(format!("node {}: {}", node.id, missing.join(", ")));
-        }
-    }
-    if let Some(why) = snapshot.dcs.why() {
-        lines.push(format!("Patroni's keys in etcd ({why})"));
-    }
-    lines
+    view::unknown(snapshot).into_iter().map(|view::Unknown { what, why }| format!("{what} ({why})")).collect()
 }
 
 /// The findings as a person reads them, and what could not be looked at. Ends with a line break.
