@@ -128,24 +128,31 @@ pub struct Neighbour {
     pub address: Ipv4Addr,
     /// Its hardware address.
     pub hardware: String,
-    /// It has answered within the last half minute or so.
+    /// It has answered within the last seconds.
     pub fresh: bool,
 }
+
+/// A neighbour that was confirmed longer ago may have gone since, in seconds.
+const JUST_NOW: u64 = 2;
 
 /// What the kernel knows about the network's machines, by `ip`; nothing where there is no such command.
 pub async fn neighbours() -> Vec<Neighbour> {
     let mut command = tokio::process::Command::new("ip");
-    command.args(["-4", "neigh", "show"]).stdin(std::process::Stdio::null()).kill_on_drop(true);
+    command.args(["-s", "-4", "neigh", "show"]).stdin(std::process::Stdio::null()).kill_on_drop(true);
     let Ok(output) = command.output().await else { return Vec::new() };
     String::from_utf8_lossy(&output.stdout).lines().filter_map(neighbour).collect()
 }
 
-/// `10.0.0.2 dev eth0 lladdr 02:42:0a:00:00:02 REACHABLE`
+/// `10.0.0.2 dev eth0 lladdr 02:42:0a:00:00:02 used 3/0/3 probes 1 REACHABLE`: three times in seconds, since it was
+/// used, confirmed, changed. The kernel calls one reachable for half a minute after it was confirmed.
 fn neighbour(line: &str) -> Option<Neighbour> {
-    let mut words = line.split_whitespace();
-    let address = words.next()?.parse().ok()?;
-    let hardware = words.by_ref().skip_while(|word| *word != "lladdr").nth(1)?.to_owned();
-    Some(Neighbour { address, hardware, fresh: words.any(|word| word == "REACHABLE") })
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let after = |name: &str| words.iter().skip_while(|word| **word != name).nth(1).copied();
+    let address = words.first()?.parse().ok()?;
+    let hardware = after("lladdr")?.to_owned();
+    let confirmed: Option<u64> = after("used").and_then(|times| times.split('/').nth(1)?.parse().ok());
+    let fresh = words.contains(&"REACHABLE") && confirmed.is_some_and(|seconds| seconds <= JUST_NOW);
+    Some(Neighbour { address, hardware, fresh })
 }
 
 #[cfg(test)]
@@ -179,9 +186,12 @@ mod tests {
 
     #[test]
     fn a_neighbour_has_a_hardware_address_and_may_have_gone() {
-        let known = neighbour("10.0.0.2 dev eth0 lladdr 02:42:0a:00:00:02 REACHABLE").expect("a neighbour");
+        let of = |rest: &str| neighbour(&format!("10.0.0.2 dev eth0 lladdr 02:42:0a:00:00:02 {rest}"));
+        let known = of("used 3/0/3 probes 1 REACHABLE").expect("a neighbour");
         assert_eq!((known.hardware.as_str(), known.fresh), ("02:42:0a:00:00:02", true));
-        assert!(!neighbour("10.0.0.2 dev eth0 lladdr 02:42:0a:00:00:02 STALE").expect("a neighbour").fresh);
-        assert_eq!(neighbour("10.0.0.9 dev eth0 FAILED"), None);
+        assert!(!of("used 3/20/3 probes 1 REACHABLE").expect("a neighbour").fresh, "it may have gone since");
+        assert!(!of("used 3/0/3 probes 1 STALE").expect("a neighbour").fresh);
+        assert!(!of("REACHABLE").expect("a neighbour").fresh, "no times, no proof");
+        assert_eq!(neighbour("10.0.0.9 dev eth0  used 3/3/0 probes 6 FAILED"), None);
     }
 }
