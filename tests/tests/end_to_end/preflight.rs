@@ -84,8 +84,9 @@ fn preflight_names_each_trouble_of_a_machine_and_no_other() {
         let other = format!("{} && echo ETCD_IMAGE=nowhere/etcd:0 >> {STACK}/.env", env(""));
         finds(lab, 1, "PGS-111", "nowhere/etcd:0", &other, &kept).await;
         let data = format!("{STACK}/data");
-        let small = format!("test -d {data} && mount -t tmpfs -o size=200m tmpfs {data}");
-        finds(lab, 1, "PGS-108", "are free where data/pg lies", &small, &format!("umount {data}")).await;
+        let small = format!("mkdir -p {data} && mount -t tmpfs -o size=200m tmpfs {data}");
+        let large = format!("umount {data} && rmdir --ignore-fail-on-non-empty {data}");
+        finds(lab, 1, "PGS-108", "are free where data", &small, &large).await;
         let agent = format!("{STACK}/scripts/agent");
         finds(lab, 1, "PGS-113", "scripts/agent", &format!("mv {agent} /root/"), &format!("mv /root/agent {agent}"))
             .await;
