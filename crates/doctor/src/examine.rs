@@ -55,7 +55,7 @@ pub async fn doctor(stack: &StackDir, options: Doctor, console: &dyn Console) ->
         console.out(report(&findings, &unknown, options.width, options.colour).trim_end());
     }
     if options.fix {
-        return fix::fix(stack, &findings, options, console).await;
+        return fix::fix(stack, &env, &findings, options, console).await;
     }
     Ok(if findings.is_empty() { Ended::Done } else { Ended::Unfinished })
 }

@@ -20,6 +20,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 pub(crate) async fn fix(
     stack: &StackDir,
+    env: &NodeEnv,
     findings: &[Finding],
     options: Doctor,
     console: &dyn Console,
@@ -27,7 +28,6 @@ pub(crate) async fn fix(
     if findings.is_empty() {
         return Ok(Ended::Done);
     }
-    let env = stack.settings()?.env;
     let plan = plan(findings, env.local.me().id());
     console.out("");
     show(&plan, console);
@@ -46,7 +46,7 @@ pub(crate) async fn fix(
             worked.push(at);
         }
     }
-    let (left, unknown) = settled(stack, &env, &plan.here, console).await;
+    let (left, unknown) = settled(stack, env, &plan.here, console).await;
     console.out("");
     console.out(report(&left, &unknown, options.width, options.colour).trim_end());
     Ok(if left.is_empty() { Ended::Done } else { Ended::Unfinished })

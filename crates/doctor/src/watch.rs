@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pgstack_diagnostics::Console;
 use pgstack_env::NodeEnv;
-use pgstack_health::{Finding, Look, Snapshot, changes, examine, moment, screen};
+use pgstack_health::{Finding, Look, Snapshot, changes, examine, moment, one_line, screen};
 use pgstack_workdir::StackDir;
 use tokio::time::{Instant, sleep_until};
 
@@ -110,11 +110,6 @@ impl Drawing {
         let body: Vec<String> = lines.iter().map(|line| format!("{line}{CLEAR_LINE}")).collect();
         format!("{start}{}{CLEAR_BELOW}", body.join("\n"))
     }
-}
-
-/// What comes from services cannot move the cursor.
-fn one_line(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// No wider than the screen.

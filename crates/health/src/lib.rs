@@ -27,4 +27,4 @@ pub use snapshot::{
     Container, DbServer, Dcs, DcsMember, Disk, Etcd, EtcdAlarm, EtcdMember, FileState, Haproxy, Local, Node, OddFile,
     Patroni, Pgbouncer, Pool, Postgres, SCHEMA, Settings, Slot, Snapshot, Standby,
 };
-pub use view::moment;
+pub use view::{moment, one_line};

@@ -118,9 +118,7 @@ fn place(node: Option<NodeId>) -> String {
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
-    // what came from outside adds no line and moves no cursor
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    for word in clean.split(' ').filter(|word| !word.is_empty()) {
+    for word in view::one_line(text).split(' ').filter(|word| !word.is_empty()) {
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
             lines.push(std::mem::take(&mut line));
         }

@@ -4,6 +4,7 @@ use textwrap::{Options, wrap};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::Look;
+use crate::view::one_line;
 
 /// How a word looks where there are colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,13 +42,13 @@ impl Line {
 
     /// Cut off at the screen's width, without blanks at its end.
     pub(super) fn print(&self, look: Look) -> String {
-        let whole: String = self.0.iter().map(|(text, _)| clean(text)).collect();
+        let whole: String = self.0.iter().map(|(text, _)| one_line(text)).collect();
         let mut left = if whole.trim_end().width() > look.width { look.width.saturating_sub(1) } else { look.width };
         let is_cut = left < look.width;
         let visible = whole.trim_end().len();
         let (mut out, mut at) = (String::new(), 0);
         'pieces: for (text, style) in &self.0 {
-            let text = clean(text);
+            let text = one_line(text);
             let mut piece = String::new();
             for character in text.chars() {
                 let width = character.width().unwrap_or(0);
@@ -63,11 +64,6 @@ impl Line {
         }
         if is_cut { out + "…" } else { out }
     }
-}
-
-/// Nothing that comes from elsewhere moves the cursor or changes colours.
-fn clean(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// Blanks at either end keep no colour.
@@ -86,7 +82,7 @@ fn paint(text: &str, style: Style, colour: bool) -> String {
 /// A word at the left, a text beside it that goes on below itself where it is too long for one line.
 pub(super) fn hang(word: (&str, Style), text: (&str, Style), margin: usize, width: usize) -> Vec<Line> {
     // a line break in a text from elsewhere is a blank
-    let body = clean(text.0);
+    let body = one_line(text.0);
     let parts = wrap(&body, Options::new(width.saturating_sub(margin).max(1)));
     let lines = parts.into_iter().enumerate().map(|(at, part)| {
         let left = if at == 0 { word.0 } else { "" };
@@ -102,7 +98,7 @@ pub(super) fn pad(text: &str, width: usize) -> String {
 
 /// As wide as the screen shows it.
 pub(super) fn width(text: &str) -> usize {
-    clean(text).width()
+    one_line(text).width()
 }
 
 /// No wider than `room`.

@@ -27,6 +27,11 @@ pub fn moment(ms: u64) -> String {
     )
 }
 
+/// The text without control characters: nothing that comes from elsewhere adds a line, moves the cursor or changes colours.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
 /// `17 MiB`: a size that needs no more than 8 characters.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
