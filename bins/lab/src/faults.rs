@@ -1,5 +1,6 @@
 //! The faults on the lab's command line.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pgstack_diagnostics::Console;
 use pgstack_lab::{Cut, Lab, LabError, Process, Traffic, Way};
 
@@ -11,35 +12,40 @@ pub(crate) enum Fault {
         #[command(flatten)]
         at: At,
         /// What to kill on it
-        process: Option<ProcessName>,
+        #[arg(value_parser = process())]
+        process: Option<Process>,
     },
     /// Switch machine N on again; with a process, start its service again
     Start {
         #[command(flatten)]
         at: At,
         /// Whose service to start on it
-        process: Option<ProcessName>,
+        #[arg(value_parser = process())]
+        process: Option<Process>,
     },
     /// Stop a service on machine N in order, for as long as it is not started
     Stop {
         #[command(flatten)]
         at: At,
         /// Whose service to stop on it
-        process: ProcessName,
+        #[arg(value_parser = process())]
+        process: Process,
     },
     /// Let machine N, or one process on it, stand still: it does nothing, its connections stand
     Freeze {
         #[command(flatten)]
         at: At,
         /// What to freeze on it
-        process: Option<ProcessName>,
+        #[arg(value_parser = process())]
+        process: Option<Process>,
     },
     /// Let what was frozen go on
     Thaw {
         #[command(flatten)]
         at: At,
         /// What to thaw on it
-        process: Option<ProcessName>,
+        #[arg(value_parser = process())]
+        process: Option<Process>,
     },
     /// Cut machine N off from the other machines; this host still reaches it
     Partition {
@@ -112,27 +118,12 @@ enum From {
     Replicas,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum ProcessName {
-    Etcd,
-    Patroni,
-    Postgres,
-    Haproxy,
-    Pgbouncer,
-    Keepalived,
-}
-
-impl ProcessName {
-    fn process(self) -> Process {
-        match self {
-            Self::Etcd => Process::Etcd,
-            Self::Patroni => Process::Patroni,
-            Self::Postgres => Process::Postgres,
-            Self::Haproxy => Process::Haproxy,
-            Self::Pgbouncer => Process::Pgbouncer,
-            Self::Keepalived => Process::Keepalived,
-        }
-    }
+/// Reads a process by its name.
+fn process() -> impl TypedValueParser<Value = Process> {
+    PossibleValuesParser::new(Process::ALL.map(Process::name)).try_map(|name| {
+        let mut all = Process::ALL.into_iter();
+        all.find(|process| process.name() == name).ok_or("no such process")
+    })
 }
 
 impl What {
@@ -157,29 +148,29 @@ pub(crate) async fn work(lab: &Lab, fault: Fault, console: &dyn Console) -> Resu
         Fault::Kill { at, process } => {
             let machine = lab.machine(at.node).await?;
             match process {
-                Some(process) => machine.kill(process.process()).await,
+                Some(process) => machine.kill(process).await,
                 None => machine.power_off().await,
             }
         }
         Fault::Start { at, process } => {
             let machine = lab.machine(at.node).await?;
             match process {
-                Some(process) => machine.start(process.process().service()).await,
+                Some(process) => machine.start(process.service()).await,
                 None => machine.power_on().await,
             }
         }
-        Fault::Stop { at, process } => lab.machine(at.node).await?.stop(process.process().service()).await,
+        Fault::Stop { at, process } => lab.machine(at.node).await?.stop(process.service()).await,
         Fault::Freeze { at, process } => {
             let machine = lab.machine(at.node).await?;
             match process {
-                Some(process) => machine.freeze_process(process.process()).await,
+                Some(process) => machine.freeze_process(process).await,
                 None => machine.freeze().await,
             }
         }
         Fault::Thaw { at, process } => {
             let machine = lab.machine(at.node).await?;
             match process {
-                Some(process) => machine.thaw_process(process.process()).await,
+                Some(process) => machine.thaw_process(process).await,
                 None => machine.thaw().await,
             }
         }
