@@ -5,6 +5,7 @@ mod doctor;
 mod faults;
 mod operator;
 mod orders;
+mod profiles;
 mod reclone;
 mod removal;
 mod repair;
