@@ -344,7 +344,8 @@ mod tests {
         }
         assert_ne!(mode.meaning("true"), mode.meaning("quorum"));
         let commit = &DURABILITY[3];
-        let meanings: Vec<_> = ["off", "on", "local", "remote_write", "remote_apply"].map(|word| commit.meaning(word)).into();
+        let meanings: Vec<_> =
+            ["off", "on", "local", "remote_write", "remote_apply"].map(|word| commit.meaning(word)).into();
         assert!((0..5).all(|at| meanings[at].is_some() && !meanings[..at].contains(&meanings[at])), "{meanings:?}");
         assert_eq!(commit.meaning("perhaps"), None);
     }

@@ -189,7 +189,7 @@ impl std::fmt::Display for Seconds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let milliseconds = self.0.as_millis();
         write!(f, "{}", milliseconds / 1000)?;
-        if milliseconds % 1000 == 0 {
+        if milliseconds.is_multiple_of(1000) {
             return Ok(());
         }
         f.write_str(".")?;

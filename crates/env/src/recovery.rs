@@ -36,13 +36,13 @@ pub struct Assumed {
 
 /// A machine of the lab, with room to spare.
 pub const ASSUMED: Assumed = Assumed {
-    stop: Duration::from_millis(2000),
-    recovery: Duration::from_millis(1000),
+    stop: Duration::from_secs(2),
+    recovery: Duration::from_secs(1),
     race: Duration::from_millis(500),
-    dead_member: Duration::from_millis(2000),
+    dead_member: Duration::from_secs(2),
     promote: Duration::from_millis(500),
     lease: Duration::from_millis(500),
-    etcd_election: Duration::from_millis(3000),
+    etcd_election: Duration::from_secs(3),
     pooler_round: Duration::from_millis(334),
     check_run: Duration::from_millis(300),
     resend: Duration::from_millis(200),
@@ -109,9 +109,10 @@ impl Event {
             Self::KeepalivedKilled => {
                 ("keepalived is killed on the VIP's machine: its address is gone after", "lease of the address")
             }
-            Self::PatroniFrozen => {
-                ("Patroni stands still on the leader: HAProxy cuts it after", "inter + answer + (fall − 1)(fastinter + answer)")
-            }
+            Self::PatroniFrozen => (
+                "Patroni stands still on the leader: HAProxy cuts it after",
+                "inter + answer + (fall − 1)(fastinter + answer)",
+            ),
         }
     }
 }
@@ -135,8 +136,7 @@ fn patroni(settings: &DcsSettings, name: &str) -> Duration {
 pub fn bound(event: Event, profile: Profile, settings: &DcsSettings) -> Duration {
     let a = ASSUMED;
     let (proxy, vrrp, pooler) = (profile.proxy(), profile.vrrp(), profile.pooler());
-    let [ttl, loop_wait, start] =
-        ["ttl", "loop_wait", "primary_start_timeout"].map(|name| patroni(settings, name));
+    let [ttl, loop_wait, start] = ["ttl", "loop_wait", "primary_start_timeout"].map(|name| patroni(settings, name));
     let up = proxy.downinter + (proxy.rise - 1) * proxy.fastinter;
     let retry = pooler.login_retry + a.pooler_round;
     let elected = a.race + a.promote + up + retry;
@@ -176,7 +176,8 @@ pub fn settings_table() -> String {
         let [fast, balanced, tolerant] = Profile::ALL.map(of);
         let _ = writeln!(out, "| {name} | {fast} | {balanced} | {tolerant} |");
     };
-    for (at, letter) in ["`ttl` (T)", "`loop_wait` (L)", "`retry_timeout`", "`primary_start_timeout` (P)"].iter().enumerate()
+    for (at, letter) in
+        ["`ttl` (T)", "`loop_wait` (L)", "`retry_timeout`", "`primary_start_timeout` (P)"].iter().enumerate()
     {
         row(&format!("Patroni {letter}"), &|profile| profile.patroni()[at].1.to_owned());
     }

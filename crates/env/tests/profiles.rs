@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use pgstack_env::recovery::{Event, bound, query_wait, settings_table, table};
-use pgstack_env::{Durability, Loaded, Profile, ProblemKind, VrrpVersion, dcs, key, load};
+use pgstack_env::{Durability, Loaded, ProblemKind, Profile, VrrpVersion, dcs, key, load};
 use pgstack_testing::{example_node, repository};
 use proptest::prelude::*;
 
@@ -61,7 +61,8 @@ fn the_documents_hold_the_tables_as_they_are_computed() {
     for document in ["docs/recovery-times.md", "docs/recovery-times.zh-CN.md"] {
         let text = std::fs::read_to_string(repository(document)).expect("a document");
         let figures = |table: &str| {
-            let rows = table.lines().skip(2).map(|row| row.split('|').rev().skip(1).take(3).collect::<Vec<_>>().join("|"));
+            let rows =
+                table.lines().skip(2).map(|row| row.split('|').rev().skip(1).take(3).collect::<Vec<_>>().join("|"));
             rows.collect::<Vec<_>>()
         };
         for table in [table(), settings_table()] {
@@ -71,7 +72,8 @@ fn the_documents_hold_the_tables_as_they_are_computed() {
             // the Chinese one has its own words and the same figures, row by row
             let mut rows = text.lines().filter(|line| line.starts_with('|'));
             for wanted in figures(&table) {
-                let found = rows.any(|row| row.split('|').rev().skip(1).take(3).collect::<Vec<_>>().join("|") == wanted);
+                let found =
+                    rows.any(|row| row.split('|').rev().skip(1).take(3).collect::<Vec<_>>().join("|") == wanted);
                 assert!(found, "{document} lacks a row with {wanted} in\n{table}");
             }
         }

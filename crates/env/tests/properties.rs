@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use pgstack_env::{Durability, NodeEnv, Profile, ProblemKind, dcs, key, load};
+use pgstack_env::{Durability, NodeEnv, ProblemKind, Profile, dcs, key, load};
 use pgstack_testing::strategy;
 use proptest::prelude::*;
 

@@ -42,7 +42,7 @@ struct Milliseconds(Duration);
 impl std::fmt::Display for Milliseconds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0.as_millis() {
-            whole if whole % 1000 == 0 => write!(f, "{}s", whole / 1000),
+            whole if whole.is_multiple_of(1000) => write!(f, "{}s", whole / 1000),
             milliseconds => write!(f, "{milliseconds}ms"),
         }
     }

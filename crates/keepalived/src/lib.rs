@@ -46,7 +46,7 @@ struct Check<'a> {
     interface: &'a InterfaceName,
     agreement: String,
     ask: Seconds,
-    check: Seconds,
+    every: Seconds,
     lease: u64,
 }
 
@@ -86,7 +86,7 @@ pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
         interface: &env.vrrp.interface,
         agreement: env.agreement(),
         ask: Seconds(times.ask),
-        check: Seconds(times.check),
+        every: Seconds(times.check),
         lease: times.lease.as_secs(),
     };
     Ok(ConfigSet::from_iter([

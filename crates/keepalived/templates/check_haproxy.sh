@@ -1,7 +1,7 @@
 #!/bin/bash
 # May node {{ me.id() }} hold the VIP? Made by gen-keepalived from .env: edit .env, not this file.
 #
-# keepalived runs this every {{ check }} s: exit 0 means yes. By hand, with the reason:
+# keepalived runs this every {{ every }} s: exit 0 means yes. By hand, with the reason:
 #   docker exec keepalived bash /config/check_haproxy.sh; echo $?
 #
 # Yes, if

@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 
-
 use pgstack_env::dcs::{self, DcsSetting, DcsSettings, Notation};
 use pgstack_env::{Durability, NodeEnv, Profile};
 use pgstack_topology::{NodeId, NodeIp, Secret, Topology, Vip};

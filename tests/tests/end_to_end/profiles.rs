@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use pgstack_lab::{Lab, Machine};
-use pgstack_tests::cluster::{
-    all_streaming, eventually, held_by, leader, until_it_works, vip_holder, with_cluster,
-};
+use pgstack_tests::cluster::{all_streaming, eventually, held_by, leader, until_it_works, vip_holder, with_cluster};
 use pgstack_tests::writer::{Outcome, Writer};
 
 use crate::LAB;
@@ -125,10 +123,9 @@ fn fast_moves_the_vip_off_dead_proxies_and_a_killed_keepalived_leaves_no_second_
         // killed and not started again: nobody is left to take the address away but the kernel
         let first = vip_holder(lab).await;
         first.sh("docker kill keepalived").await.expect("killed");
-        let (took, two) = owners_until(lab, &vip, Duration::from_secs(20), |holders| {
-            holders.len() == 1 && holders[0] != first.id()
-        })
-        .await;
+        let (took, two) =
+            owners_until(lab, &vip, Duration::from_secs(20), |holders| holders.len() == 1 && holders[0] != first.id())
+                .await;
         eprintln!("keepalived killed for good: one owner again after {took:?}, two for {two:?}");
         assert!(took < promised && two < promised, "{took:?}, {two:?}");
         first.sh("docker start keepalived").await.expect("started");
