@@ -91,13 +91,14 @@ case $holder in
 esac
 [ "$here" = 503 ] || exit 0
 
-# After a failover another node's HAProxy may see the new primary a moment earlier than this one.
 renew_lease
-sleep 0.3
-[ "$(ask_haproxy "$me" 0.3)" != 200 ] || exit 0
 # All at once, so that unreachable ones do not add up, and done before keepalived's next round.
-others=$(
+exec 5< <(
     for peer in "${peers[@]}"; do ask_haproxy "$peer" 0.7 & done
     wait
 )
+# After a failover another node's HAProxy may see the new primary a moment earlier than this one.
+sleep 0.3
+[ "$(ask_haproxy "$me" 0.3)" != 200 ] || exit 0
+others=$(cat <&5)
 [[ $others != *200* ]] || no "HAProxy sees no primary here, but does on another node"
