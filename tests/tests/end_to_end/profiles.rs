@@ -43,7 +43,7 @@ fn another_profile_comes_to_a_living_cluster_with_one_owner_and_no_failed_write(
         set_everywhere(&machines, &[("RTO_PROFILE", "fast"), ("DURABILITY", "strict")]).await;
         in_the_dcs(&machines[0], &["ttl: 20", "loop_wait: 1", "retry_timeout: 9", "primary_start_timeout: 5"]).await;
         in_the_dcs(&machines[0], &["synchronous_mode: quorum", "synchronous_mode_strict: true"]).await;
-        let spoken = "grep -c 'version 3' /opt/patroni-stack/keepalived/keepalived.conf";
+        let spoken = "grep -c '^    version 3' /opt/patroni-stack/keepalived/keepalived.conf";
         for machine in &machines {
             assert_eq!(machine.sh(spoken).await.expect("a file").trim(), "1");
         }
