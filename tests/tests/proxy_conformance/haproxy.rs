@@ -9,7 +9,9 @@ use pgstack_tests::docker_or_skip;
 use pgstack_topology::Secret;
 
 use crate::nodes::Nodes;
-use crate::{Container, HAPROXY, PYTHON, all_output, docker, golden, fast, goldens, mount, samples, shared_folder, write};
+use crate::{
+    Container, HAPROXY, PYTHON, all_output, docker, fast, golden, goldens, mount, samples, shared_folder, write,
+};
 
 const HOSTILE: &[&str] =
     &["a:b", ":", "::", "\"", "\\", "a\\", "$HOME", "${HOME}", "a b", " ", "#", "a #b", "'", "p'a\"s\\s$w{o}r#d !%@:"];

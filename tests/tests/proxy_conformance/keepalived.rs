@@ -10,7 +10,7 @@ use pgstack_tests::docker_or_skip;
 use proptest::strategy::Strategy as _;
 
 use crate::{
-    Container, KEEPALIVED, all_output, docker, docker_ok, golden, fast, goldens, mount, samples, shared_folder, write,
+    Container, KEEPALIVED, all_output, docker, docker_ok, fast, golden, goldens, mount, samples, shared_folder, write,
 };
 
 /// A configuration with one instance per word, as it would stand behind `auth_pass`.
