@@ -7,7 +7,7 @@ use pgstack_config::escape::UserlistString;
 use pgstack_config::{Access, ConfigSet, RenderError, RenderedFile};
 use pgstack_env::recovery::query_wait;
 use pgstack_env::{NodeEnv, Seconds};
-use pgstack_topology::{Node, port};
+use pgstack_topology::port;
 
 pub use budget::Budget;
 
@@ -37,10 +37,9 @@ struct UserlistTxt<'a> {
 /// The two files of one node.
 pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
     let times = env.profile.pooler();
-    // this node's own first: PgBouncer begins with the first, and goes on where one fails
-    let hosts = std::iter::once(env.local.me()).chain(env.local.peers()).map(|node: Node| node.ip().to_string());
+    let hosts = format!("{},{}", env.local.me().ip(), env.local.topology().vip().ip());
     let ini = PgbouncerIni {
-        hosts: hosts.collect::<Vec<_>>().join(","),
+        hosts,
         budget: Budget::of(env),
         profile: env.profile.as_str(),
         login_retry: Seconds(times.login_retry),

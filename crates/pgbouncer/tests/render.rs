@@ -63,11 +63,10 @@ fn a_diff_of_the_files_shows_no_secret() {
 
 proptest! {
     #[test]
-    fn every_database_is_the_write_port_of_this_node_first_and_then_of_the_others(env in strategy::node_env()) {
+    fn every_database_is_the_write_port_of_this_node_and_then_of_the_vip(env in strategy::node_env()) {
         let ini = contents(&env, PGBOUNCER_INI);
-        let hosts: Vec<String> =
-            std::iter::once(env.local.me()).chain(env.local.peers()).map(|node| node.ip().to_string()).collect();
-        let target = format!("host={} port=5000 load_balance_hosts=disable", hosts.join(","));
+        let (me, vip) = (env.local.me().ip(), env.local.topology().vip().ip());
+        let target = format!("host={me},{vip} port=5000 load_balance_hosts=disable");
         prop_assert_eq!(setting(&ini, "*"), Some(target.clone()));
         prop_assert_eq!(setting(&ini, "postgres"), Some(target));
     }
