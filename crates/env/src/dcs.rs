@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::key;
+use crate::{Durability, key};
 
 /// Where a setting lives within the DCS's configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub enum Notation {
         /// The unit of a bare number, in kB.
         unit: u64,
     },
+    /// One of a few words, a switch among them.
+    Word(&'static [&'static str]),
 }
 
 /// One setting of the DCS that `.env` can name.
@@ -79,10 +81,11 @@ const fn size(
 
 /// All of them. The ranges are Patroni's and PostgreSQL's own, but for max_connections: with fewer
 /// the poolers of six nodes have nothing left to share, and HAProxy lets no more through.
-pub static ALL: [DcsSetting; 11] = [
+pub static ALL: [DcsSetting; 12] = [
     patroni(key::PATRONI_TTL, "ttl", "30", (20, 3600), "20-3600 seconds"),
-    patroni(key::PATRONI_LOOP_WAIT, "loop_wait", "10", (1, 3600), "1-3600 seconds"),
+    patroni(key::PATRONI_LOOP_WAIT, "loop_wait", "5", (1, 3600), "1-3600 seconds"),
     patroni(key::PATRONI_RETRY_TIMEOUT, "retry_timeout", "10", (3, 3600), "3-3600 seconds"),
+    patroni(key::PATRONI_PRIMARY_START_TIMEOUT, "primary_start_timeout", "60", (0, 3600), "0-3600 seconds"),
     patroni(
         key::PATRONI_MAXIMUM_LAG_ON_FAILOVER,
         "maximum_lag_on_failover",
@@ -115,12 +118,38 @@ pub static ALL: [DcsSetting; 11] = [
     },
 ];
 
+const fn durability(place: Place, name: &'static str, default: &'static str, notation: Notation) -> DcsSetting {
+    DcsSetting { key: key::DURABILITY, place, name, notation, default, range: (1, 5), expected: "" }
+}
+
+/// What `DURABILITY` stands for: no key of `.env` names one of these alone.
+pub static DURABILITY: [DcsSetting; 4] = [
+    durability(Place::Patroni, "synchronous_mode", "false", Notation::Word(&["false", "true", "quorum"])),
+    durability(Place::Patroni, "synchronous_mode_strict", "false", Notation::Word(&["false", "true"])),
+    durability(Place::Patroni, "synchronous_node_count", "1", Notation::Number),
+    durability(
+        Place::Parameter,
+        "synchronous_commit",
+        "on",
+        Notation::Word(&["off", "on", "local", "remote_write", "remote_apply"]),
+    ),
+];
+
+fn every() -> impl Iterator<Item = &'static DcsSetting> {
+    ALL.iter().chain(&DURABILITY)
+}
+
 /// The setting that `.env` calls `key`.
 pub fn find(key: &str) -> Option<&'static DcsSetting> {
     ALL.iter().find(|setting| setting.key == key)
 }
 
 impl DcsSetting {
+    /// What a fingerprint calls it: the key where it has one of its own.
+    fn label(&self) -> &'static str {
+        if self.key == key::DURABILITY { self.name } else { self.key }
+    }
+
     /// Whether `.env` may say so.
     pub fn allows(&self, text: &str) -> bool {
         // YAML takes 010 for 8
@@ -130,6 +159,7 @@ impl DcsSetting {
         };
         let value = match self.notation {
             Notation::SizeOrNone { .. } if text == "-1" => return true,
+            Notation::Word(words) => return words.contains(&text),
             Notation::Number if digits(text) => text.parse().ok(),
             Notation::Number => None,
             // a bare number is refused: nobody knows by heart in which units it counts
@@ -145,8 +175,10 @@ impl DcsSetting {
     /// in which PostgreSQL counts. `None` where it is neither.
     pub fn meaning(&self, text: &str) -> Option<i128> {
         let text = text.trim();
-        let (Notation::Size { unit } | Notation::SizeOrNone { unit }) = self.notation else {
-            return text.parse().ok();
+        let unit = match self.notation {
+            Notation::Size { unit } | Notation::SizeOrNone { unit } => unit,
+            Notation::Number => return text.parse().ok(),
+            Notation::Word(words) => return word(words, text),
         };
         let unit = i128::from(unit);
         let Some((number, factor)) = split(text) else {
@@ -174,6 +206,17 @@ impl DcsSetting {
     }
 }
 
+/// The place of a word among the others. Patroni and PostgreSQL know several for a switch.
+fn word(words: &[&str], text: &str) -> Option<i128> {
+    let text = text.to_ascii_lowercase();
+    let switch = |text: &str| match text {
+        "true" | "on" | "yes" | "1" => Some(1),
+        "false" | "off" | "no" | "0" => Some(0),
+        _ => None,
+    };
+    switch(&text).or_else(|| i128::try_from(words.iter().position(|word| *word == text)?).ok())
+}
+
 /// The number before a unit, and how many kB that unit is.
 fn split(text: &str) -> Option<(&str, u64)> {
     [("kB", 1), ("MB", 1 << 10), ("GB", 1 << 20), ("TB", TB)]
@@ -193,24 +236,41 @@ impl DcsSettings {
     pub fn name(&mut self, setting: &'static DcsSetting, value: &str) -> bool {
         let allowed = setting.allows(value);
         if allowed {
-            self.named.insert(setting.key, value.to_owned());
+            self.named.insert(setting.name, value.to_owned());
         }
         allowed
     }
 
+    /// Names what a profile or a mode stands for, but for what was named before.
+    pub fn name_together(&mut self, settings: &[(&'static str, &'static str)]) {
+        for (name, value) in settings {
+            if let Some(setting) = every().find(|setting| setting.name == *name)
+                && !self.named.contains_key(name)
+            {
+                self.name(setting, value);
+            }
+        }
+    }
+
     /// The settings that `.env` names, with their values.
     pub fn named(&self) -> impl Iterator<Item = (&'static DcsSetting, &str)> {
-        ALL.iter().filter_map(|setting| Some((setting, self.named.get(setting.key)?.as_str())))
+        every().filter_map(|setting| Some((setting, self.named.get(setting.name)?.as_str())))
+    }
+
+    /// The mode of durability that `.env` names: one word for several settings.
+    pub fn durability(&self) -> Option<Durability> {
+        let names = |(name, value): &(&str, &str)| self.named.get(name).is_some_and(|named| named == value);
+        Durability::ALL.into_iter().find(|mode| mode.settings().iter().all(names))
     }
 
     /// What a new cluster gets.
     pub fn at_birth(&self, setting: &'static DcsSetting) -> &str {
-        self.named.get(setting.key).map_or(setting.default, String::as_str)
+        self.named.get(setting.name).map_or(setting.default, String::as_str)
     }
 
     /// The value of the setting that the DCS calls `name`, at birth; empty where there is none.
     pub fn value(&self, name: &str) -> &str {
-        ALL.iter().find(|setting| setting.name == name).map_or("", |setting| self.at_birth(setting))
+        every().find(|setting| setting.name == name).map_or("", |setting| self.at_birth(setting))
     }
 
     /// How many connections PostgreSQL is to have.
@@ -228,7 +288,7 @@ impl DcsSettings {
         for (setting, value) in self.named() {
             // the same value in another notation is no difference
             let value = setting.meaning(value).map_or_else(|| value.to_owned(), |meaning| meaning.to_string());
-            hasher.update(format!("{}={value}\n", setting.key));
+            hasher.update(format!("{}={value}\n", setting.label()));
         }
         Some(hasher.finalize()[..8].iter().fold(String::new(), |mut hex, byte| {
             // write! to a String cannot fail
@@ -248,7 +308,7 @@ mod tests {
 
     #[test]
     fn every_default_is_allowed() {
-        for setting in &ALL {
+        for setting in every() {
             assert!(setting.allows(setting.default), "{}", setting.key);
         }
     }
@@ -280,6 +340,29 @@ mod tests {
         for odd in ["", "x", "4 mb", "1.GBx", "--1MB", "1..5GB", "99999999999999999999999999999999999999TB", "é"] {
             assert_eq!(meaning(key::POSTGRES_WORK_MEM, odd), None, "{odd:?}");
         }
+    }
+
+    #[test]
+    fn a_switch_has_many_words_and_a_mode_is_none_of_them() {
+        let mode = &DURABILITY[0];
+        for (left, right) in [("false", "off"), ("true", "on"), ("quorum", "Quorum"), ("true", "yes")] {
+            assert!(mode.meaning(left).is_some() && mode.meaning(left) == mode.meaning(right), "{left} {right}");
+        }
+        assert_ne!(mode.meaning("true"), mode.meaning("quorum"));
+        let commit = &DURABILITY[3];
+        let meanings: Vec<_> =
+            ["off", "on", "local", "remote_write", "remote_apply"].map(|word| commit.meaning(word)).into();
+        assert!((0..5).all(|at| meanings[at].is_some() && !meanings[..at].contains(&meanings[at])), "{meanings:?}");
+        assert_eq!(commit.meaning("perhaps"), None);
+    }
+
+    #[test]
+    fn what_was_named_by_itself_wins_over_what_is_named_together() {
+        let mut settings = DcsSettings::default();
+        assert!(settings.name(find(key::PATRONI_TTL).expect("a setting"), "45"));
+        settings.name_together(&crate::Profile::Fast.patroni());
+        assert_eq!((settings.value("ttl"), settings.value("loop_wait")), ("45", "1"));
+        assert_eq!(settings.named().count(), 4);
     }
 
     #[test]

@@ -38,12 +38,18 @@ pub const HAPROXY_STATS_PASSWORD: &str = "HAPROXY_STATS_PASSWORD";
 pub const ETCD_INITIAL_CLUSTER_STATE: &str = "ETCD_INITIAL_CLUSTER_STATE";
 /// `etcd1=http://…:2380,…`, for the manual procedure.
 pub const ETCD_INITIAL_CLUSTER: &str = "ETCD_INITIAL_CLUSTER";
+/// `fast`, `balanced` or `tolerant`: how soon silence counts as death; default balanced.
+pub const RTO_PROFILE: &str = "RTO_PROFILE";
+/// `async`, `sync` or `strict`: how many machines have a row before it is acknowledged.
+pub const DURABILITY: &str = "DURABILITY";
 /// Seconds after which a silent primary is replaced; in the DCS, like those that follow.
 pub const PATRONI_TTL: &str = "PATRONI_TTL";
 /// Seconds between two looks of Patroni.
 pub const PATRONI_LOOP_WAIT: &str = "PATRONI_LOOP_WAIT";
 /// Seconds for which Patroni tries etcd and PostgreSQL again.
 pub const PATRONI_RETRY_TIMEOUT: &str = "PATRONI_RETRY_TIMEOUT";
+/// Seconds that a primary's PostgreSQL may take to come back after a crash, before another node leads.
+pub const PATRONI_PRIMARY_START_TIMEOUT: &str = "PATRONI_PRIMARY_START_TIMEOUT";
 /// Bytes: a replica that is further behind is not elected.
 pub const PATRONI_MAXIMUM_LAG_ON_FAILOVER: &str = "PATRONI_MAXIMUM_LAG_ON_FAILOVER";
 /// PostgreSQL's connections, which the poolers share.
@@ -97,7 +103,7 @@ const fn secret(name: &'static str) -> Key {
 }
 
 /// Every key, in the order of `.env.example`.
-pub const ALL: [Key; 41] = [
+pub const ALL: [Key; 44] = [
     own(NODE_ID),
     own(NODE_IP),
     own(KEEPALIVED_INTERFACE),
@@ -122,9 +128,12 @@ pub const ALL: [Key; 41] = [
     secret(PGBOUNCER_AUTH_PASSWORD),
     secret(PATRONI_RESTAPI_PASSWORD),
     secret(HAPROXY_STATS_PASSWORD),
+    shared(RTO_PROFILE),
+    shared(DURABILITY),
     shared(PATRONI_TTL),
     shared(PATRONI_LOOP_WAIT),
     shared(PATRONI_RETRY_TIMEOUT),
+    shared(PATRONI_PRIMARY_START_TIMEOUT),
     shared(PATRONI_MAXIMUM_LAG_ON_FAILOVER),
     shared(POSTGRES_MAX_CONNECTIONS),
     shared(POSTGRES_SHARED_BUFFERS),

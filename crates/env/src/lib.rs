@@ -12,16 +12,21 @@
 
 pub mod dcs;
 pub mod dotenv;
+mod durability;
 mod fresh;
 pub mod key;
 mod load;
 mod node_env;
 mod problem;
+mod profile;
+pub mod recovery;
 
+pub use durability::Durability;
 pub use fresh::fresh;
 pub use load::{Loaded, MemberListError, PasswordError, load};
 pub use node_env::{EtcdState, Images, NodeEnv, Vrrp, VrrpState};
 pub use problem::{EnvErrors, Problem, ProblemKind};
+pub use profile::{PoolerTimes, Profile, ProxyTimes, Seconds, VrrpTimes, VrrpVersion};
 
 /// How this crate asks for a variable of the process: the caller decides where it comes from.
 pub type Process<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -7,6 +7,7 @@ use sha2::Sha256;
 
 use crate::dcs::DcsSettings;
 use crate::key;
+use crate::profile::{Profile, VrrpVersion};
 
 /// Everything that the generators and `deploy` need to know about this node and its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct NodeEnv {
     pub stats_password: Secret,
     /// What the agents of all nodes ask each other for, and the page where others than this machine may see it.
     pub agent_token: Secret,
+    /// How soon silence counts as death.
+    pub profile: Profile,
     /// What lives in the DCS, as far as `.env` names it.
     pub dcs: DcsSettings,
     /// One image per service.
@@ -38,14 +41,31 @@ pub struct NodeEnv {
 }
 
 impl NodeEnv {
-    /// A fingerprint, 16 hexadecimal digits, of what must be the same on every node: addresses, VIP
-    /// and passwords. Nodes compare it in public, so it is made slowly and out of all secrets at
+    /// Version and interval, without which two keepaliveds do not hear each other; `None` for version 2
+    /// each second.
+    pub fn vrrp_dialect(&self) -> Option<String> {
+        let times = self.profile.vrrp();
+        let version = match times.version {
+            VrrpVersion::V2 => 2,
+            VrrpVersion::V3 => 3,
+        };
+        let milliseconds = times.advert.as_millis();
+        ((version, milliseconds) != (2, 1000)).then(|| format!("vrrp{version}/{milliseconds}"))
+    }
+
+    /// A fingerprint, 16 hexadecimal digits, of what must be the same on every node: addresses, VIP,
+    /// passwords, VRRP's version and interval. Nodes compare it in public, so it is made slowly and out of all secrets at
     /// once: guessing one of them takes guessing all. The settings of the DCS are not part of it
     /// ([`DcsSettings::fingerprint`]): they endanger no VIP, and any one node may change them.
     pub fn agreement(&self) -> String {
         let topology = self.local.topology();
         let nodes: Vec<String> = topology.nodes().map(|node| node.ip().to_string()).collect();
-        let public = format!("{} {} {}", topology.vip(), self.vrrp.router_id, nodes.join(" "));
+        let mut public = format!("{} {} {}", topology.vip(), self.vrrp.router_id, nodes.join(" "));
+        // where it is what it has always been, it adds nothing: an older deploy agrees
+        if let Some(dialect) = self.vrrp_dialect() {
+            public.push(' ');
+            public.push_str(&dialect);
+        }
         let secrets = [
             &self.superuser_password,
             &self.replication_password,
@@ -78,9 +98,12 @@ impl NodeEnv {
             (key::PGBOUNCER_IMAGE, self.images.pgbouncer.to_string()),
             (key::KEEPALIVED_IMAGE, self.images.keepalived.to_string()),
             (key::AGENT_IMAGE, self.images.agent.to_string()),
+            (key::RTO_PROFILE, self.profile.as_str().to_owned()),
         ]);
         values.extend(key::NODE_IPS.into_iter().zip(topology.nodes().map(|node| node.ip().to_string())));
-        values.extend(self.dcs.named().map(|(setting, value)| (setting.key, value.to_owned())));
+        let named = self.dcs.named().filter(|(setting, _)| setting.key != key::DURABILITY);
+        values.extend(named.map(|(setting, value)| (setting.key, value.to_owned())));
+        values.extend(self.dcs.durability().map(|mode| (key::DURABILITY, mode.as_str().to_owned())));
         values
     }
 }

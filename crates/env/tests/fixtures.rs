@@ -68,6 +68,7 @@ fn described(loaded: &Loaded) -> String {
     {
         line("image", image);
     }
+    line("profile", &loaded.env.profile.as_str());
     for (setting, value) in loaded.env.dcs.named() {
         line(setting.name, &value);
     }
@@ -173,6 +174,14 @@ fn the_defaults_of_the_example_are_the_defaults() {
         .replace(&"B".repeat(32), "some-password-1")
         .replace("Vrrp1234Vrrp1234Vrrp1234Vrrp1234", "some-password-1");
     let plain = read(text.as_bytes()).expect("a file");
+    let named = read(format!("{text}\nRTO_PROFILE=balanced\nDURABILITY=async\n").as_bytes()).expect("a file").env;
+    assert_eq!((named.profile, named.agreement()), (plain.env.profile, plain.env.agreement()));
+    for (setting, value) in named.dcs.named() {
+        assert_eq!(value, setting.default, "{}", setting.name);
+    }
+    for line in ["# RTO_PROFILE=balanced", "# DURABILITY=async"] {
+        assert!(text.contains(line), "{line}");
+    }
     // Everything that is commented out and has a value, except what another topology means.
     let with_defaults: String = text
         .lines()

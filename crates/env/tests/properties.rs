@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use pgstack_env::{NodeEnv, ProblemKind, key, load};
+use pgstack_env::{Durability, NodeEnv, ProblemKind, Profile, dcs, key, load};
 use pgstack_testing::strategy;
 use proptest::prelude::*;
 
@@ -10,6 +10,17 @@ use proptest::prelude::*;
 fn line(out: &mut String, key: &str, value: &dyn std::fmt::Display) {
     let value = value.to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$");
     writeln!(out, "{key}=\"{value}\"").expect("a string");
+}
+
+/// The mode whose settings are named.
+fn mode(env: &NodeEnv) -> Option<Durability> {
+    let named: Vec<(&str, &str)> = env
+        .dcs
+        .named()
+        .filter(|(setting, _)| dcs::DURABILITY.contains(setting))
+        .map(|(setting, value)| (setting.name, value))
+        .collect();
+    Durability::ALL.into_iter().find(|mode| *mode.settings() == named[..])
 }
 
 fn written(env: &NodeEnv) -> String {
@@ -30,8 +41,14 @@ fn written(env: &NodeEnv) -> String {
     line(&mut out, key::POSTGRESQL_PASSWORD, &env.pooler_password.expose());
     line(&mut out, key::PATRONI_RESTAPI_PASSWORD, &env.restapi_password.expose());
     line(&mut out, key::HAPROXY_STATS_PASSWORD, &env.stats_password.expose());
-    for (setting, value) in env.dcs.named() {
+    for (setting, value) in env.dcs.named().filter(|(setting, _)| dcs::find(setting.key).is_some()) {
         line(&mut out, setting.key, &value);
+    }
+    if env.profile != Profile::Balanced {
+        line(&mut out, key::RTO_PROFILE, &env.profile.as_str());
+    }
+    if let Some(mode) = mode(env) {
+        line(&mut out, key::DURABILITY, &mode.as_str());
     }
     out
 }

@@ -4,7 +4,7 @@
 
 use pgstack_config::Access;
 use pgstack_config::escape::HaproxyWord;
-use pgstack_env::NodeEnv;
+use pgstack_env::{NodeEnv, Profile};
 use pgstack_haproxy::{CONFIG_PATH, render};
 use pgstack_testing::golden::assert_golden;
 use pgstack_testing::{example_node, strategy};
@@ -23,9 +23,14 @@ fn section<'a>(config: &'a str, heading: &str) -> Vec<&'a str> {
 
 #[test]
 fn the_files_of_the_examples_are_the_goldens() {
-    for (case, size) in [("three-nodes", 3), ("six-nodes", 6)] {
+    let balanced = Profile::Balanced;
+    for (case, size, profile) in
+        [("three-nodes", 3, balanced), ("six-nodes", 6, balanced), ("three-nodes-fast", 3, Profile::Fast)]
+    {
         for id in 1..=size {
-            assert_golden(&format!("clusters/{case}/node{id}/{CONFIG_PATH}"), &config(&example_node(id, size)));
+            let mut env = example_node(id, size);
+            env.profile = profile;
+            assert_golden(&format!("clusters/{case}/node{id}/{CONFIG_PATH}"), &config(&env));
         }
     }
 }
@@ -42,7 +47,7 @@ fn the_file_is_for_the_container_and_its_password_is_masked() {
 #[test]
 fn the_primary_is_asked_for_by_its_lock_and_replicas_by_their_lag() {
     let config = config(&example_node(2, 3));
-    assert!(section(&config, "backend primary").contains(&"option httpchk OPTIONS /primary"));
+    assert!(section(&config, "backend primary").contains(&"option httpchk GET /primary"));
     assert!(section(&config, "backend replicas").contains(&"option httpchk OPTIONS /replica?lag=100MB"));
     assert!(section(&config, "frontend read").contains(&"use_backend primary if { nbsrv(replicas) eq 0 }"));
 }

@@ -1,9 +1,11 @@
 //! `keepalived.conf` and the script that decides whether a node may hold the VIP.
 
+use std::time::Duration;
+
 use askama::Template;
 use pgstack_config::escape::KeepalivedWord;
 use pgstack_config::{Access, ConfigSet, RenderError, RenderedFile};
-use pgstack_env::{NodeEnv, VrrpState};
+use pgstack_env::{NodeEnv, Seconds, VrrpState, VrrpTimes, VrrpVersion};
 use pgstack_topology::{InterfaceName, Node, NodeId, NodeIp, Vip, port};
 
 /// Where the configuration lies below the stack directory.
@@ -27,6 +29,12 @@ struct Config<'a> {
     state: &'static str,
     nopreempt: bool,
     auth_pass: KeepalivedWord<'a>,
+    profile: &'static str,
+    v3: bool,
+    advert: Seconds,
+    times: VrrpTimes,
+    check: Seconds,
+    timeout: Seconds,
 }
 
 #[derive(Template)]
@@ -35,7 +43,11 @@ struct Check<'a> {
     me: Node,
     peers: &'a [Node],
     vip: NodeIp,
+    interface: &'a InterfaceName,
     agreement: String,
+    ask: Seconds,
+    every: Seconds,
+    lease: u64,
 }
 
 /// keepalived's two files.
@@ -44,6 +56,7 @@ pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
     let state = state(env);
     let auth_pass = KeepalivedWord::new(env.vrrp.password.expose())
         .map_err(|error| RenderError { path: CONFIG_PATH, source: Box::new(error) })?;
+    let times = env.profile.vrrp();
     let config = Config {
         me,
         peers: &peers,
@@ -58,8 +71,24 @@ pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
         // keepalived accepts it beside BACKUP only
         nopreempt: !env.vrrp.preempt && state == VrrpState::Backup,
         auth_pass,
+        profile: env.profile.as_str(),
+        v3: times.version == VrrpVersion::V3,
+        advert: Seconds(times.advert),
+        times,
+        check: Seconds(times.check),
+        // the check asks twice at the most, one after the other
+        timeout: Seconds(2 * times.ask + Duration::from_secs(1)),
     };
-    let check = Check { me, peers: &peers, vip: env.local.topology().vip().ip(), agreement: env.agreement() };
+    let check = Check {
+        me,
+        peers: &peers,
+        vip: env.local.topology().vip().ip(),
+        interface: &env.vrrp.interface,
+        agreement: env.agreement(),
+        ask: Seconds(times.ask),
+        every: Seconds(times.check),
+        lease: times.lease.as_secs(),
+    };
     Ok(ConfigSet::from_iter([
         RenderedFile {
             path: CONFIG_PATH,

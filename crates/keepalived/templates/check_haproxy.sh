@@ -1,7 +1,7 @@
 #!/bin/bash
 # May node {{ me.id() }} hold the VIP? Made by gen-keepalived from .env: edit .env, not this file.
 #
-# keepalived runs this every second: exit 0 means yes. By hand, with the reason:
+# keepalived runs this every {{ every }} s: exit 0 means yes. By hand, with the reason:
 #   docker exec keepalived bash /config/check_haproxy.sh; echo $?
 #
 # Yes, if
@@ -13,6 +13,9 @@
 #   4. no other node holds the VIP with another .env (nodes, VIP, passwords). Such two need not hear
 #      each other's announcements, and whoever hears nobody would take the VIP as well.
 # It takes less than 2 seconds, also where nothing answers at all.
+#
+# It also renews the VIP's lease. keepalived's address would stay for ever where keepalived is killed, beside
+# that of the node which takes over. So the kernel is told to drop it after {{ lease }} s unless it hears from here.
 
 me={{ me.ip() }}
 peers=({% for peer in peers %}{{ peer.ip() }}{% if !loop.last %} {% endif %}{% endfor %})
@@ -32,10 +35,18 @@ ask_haproxy() {
 # Asks whether TLS is spoken (SSLRequest). N and S are the two answers, E is that of a full pooler.
 ask_pooler() {
     # shellcheck disable=SC2016 # the inner bash expands these
-    timeout 1 bash -c '
+    timeout {{ ask }} bash -c '
         exec 3<>"/dev/tcp/$0/$1" && printf "\0\0\0\10\4\322\26\57" >&3 &&
             IFS= read -r -N 1 answer <&3 && [[ $answer == [NSE] ]]
     ' "$me" {{ port::POOLER }} 2>/dev/null
+}
+
+# Only an address that is there: one that is not would be added.
+renew_lease() {
+    local held
+    held=$(ip -4 -o address show dev {{ interface }} to {{ vip }} 2>/dev/null)
+    [[ ! $held =~ inet\ ({{ vip }}/[0-9]+) ]] ||
+        ip address change "${BASH_REMATCH[1]}" dev {{ interface }} valid_lft {{ lease }} preferred_lft {{ lease }} 2>/dev/null
 }
 
 # A node that was added has to hear this one at once, or it would take the VIP as well. So where nothing
@@ -59,11 +70,12 @@ take_up_peers() {
     [[ $was != "$started "* ]] || kill -HUP 1
 }
 
+renew_lease
 take_up_peers
 ask_pooler &
 pooler=$!
-exec 4< <(curl --disable --silent --noproxy '*' --max-time 1 "http://{{ vip }}:{{ port::HAPROXY_STATS }}/healthz")
-here=$(ask_haproxy "$me" 1)
+exec 4< <(curl --disable --silent --noproxy '*' --max-time {{ ask }} "http://{{ vip }}:{{ port::HAPROXY_STATS }}/healthz")
+here=$(ask_haproxy "$me" {{ ask }})
 wait "$pooler"
 pooler=$?
 
@@ -79,9 +91,14 @@ case $holder in
 esac
 [ "$here" = 503 ] || exit 0
 
+renew_lease
 # All at once, so that unreachable ones do not add up, and done before keepalived's next round.
-others=$(
+exec 5< <(
     for peer in "${peers[@]}"; do ask_haproxy "$peer" 0.7 & done
     wait
 )
+# After a failover another node's HAProxy may see the new primary a moment earlier than this one.
+sleep 0.3
+[ "$(ask_haproxy "$me" 0.3)" != 200 ] || exit 0
+others=$(cat <&5)
 [[ $others != *200* ]] || no "HAProxy sees no primary here, but does on another node"

@@ -4,7 +4,7 @@
 
 use pgstack_config::escape::KeepalivedWord;
 use pgstack_config::{Access, ConfigSet};
-use pgstack_env::{NodeEnv, VrrpState};
+use pgstack_env::{NodeEnv, Profile, VrrpState};
 use pgstack_keepalived::{CHECK_PATH, CONFIG_PATH, render};
 use pgstack_testing::golden::assert_golden;
 use pgstack_testing::{example_node, strategy};
@@ -42,10 +42,16 @@ fn example(id: u8, size: u8, change: impl FnOnce(&mut NodeEnv)) -> NodeEnv {
 
 #[test]
 fn the_files_of_the_examples_are_the_goldens() {
-    for (case, size, preempt) in [("three-nodes", 3, false), ("six-nodes", 6, false), ("three-nodes-preempt", 3, true)]
-    {
+    let balanced = Profile::Balanced;
+    for (case, size, preempt, profile) in [
+        ("three-nodes", 3, false, balanced),
+        ("six-nodes", 6, false, balanced),
+        ("three-nodes-preempt", 3, true, balanced),
+        ("three-nodes-fast", 3, false, Profile::Fast),
+    ] {
         for id in 1..=size {
-            let files: ConfigSet = render(&example(id, size, |env| env.vrrp.preempt = preempt)).unwrap();
+            let change = |env: &mut NodeEnv| (env.vrrp.preempt, env.profile) = (preempt, profile);
+            let files: ConfigSet = render(&example(id, size, change)).unwrap();
             for file in &files {
                 assert_golden(&format!("clusters/{case}/node{id}/{}", file.path), &file.contents);
             }
@@ -149,7 +155,9 @@ proptest! {
         hostile.vrrp.password = Secret::new(password.clone());
         let (config, plain) = (contents(&hostile, CONFIG_PATH), contents(&env, CONFIG_PATH));
         prop_assert_eq!(config.lines().count(), plain.lines().count());
-        prop_assert_eq!(setting(&config, "auth_pass"), Some(format!("\"{password}\"")));
+        // version 3 knows none
+        let v3 = setting(&config, "version").as_deref() == Some("3");
+        prop_assert_eq!(setting(&config, "auth_pass"), (!v3).then(|| format!("\"{password}\"")));
         prop_assert_eq!(&config, &contents(&hostile, CONFIG_PATH));
         // the fingerprint of all settings tells that something differs, and nothing more
         let check = contents(&env, CHECK_PATH).replace(&env.agreement(), &hostile.agreement());

@@ -75,13 +75,19 @@ pub fn patch(changes: &[Change]) -> Value {
     for Change { setting, new, twins, .. } in changes {
         let place = if setting.place == Place::Parameter { &mut parameters } else { &mut top };
         place.extend(twins.iter().map(|twin| (twin.clone(), Value::Null)));
-        let number = new.parse::<i64>().ok().filter(|_| setting.notation == Notation::Number || new == "-1");
-        place.insert(setting.name.to_owned(), number.map_or_else(|| json!(new), |number| json!(number)));
+        place.insert(setting.name.to_owned(), value(setting, new));
     }
     if !parameters.is_empty() {
         top.insert("postgresql".to_owned(), json!({ "parameters": parameters }));
     }
     Value::Object(top)
+}
+
+/// As Patroni wants to have it: a number, a switch of its own, or text.
+fn value(setting: &DcsSetting, new: &str) -> Value {
+    let number = new.parse::<i64>().ok().filter(|_| setting.notation == Notation::Number || new == "-1");
+    let switch = new.parse::<bool>().ok().filter(|_| matches!(setting.notation, Notation::Word(_)));
+    number.map(|number| json!(number)).or(switch.map(|switch| json!(switch))).unwrap_or_else(|| json!(new))
 }
 
 /// Whether Patroni's times would fit together after the changes. Where none of them changes, that

@@ -97,12 +97,12 @@ fn any_value() -> impl Strategy<Value = Value> {
 
 prop_compose! {
     fn any_dcs()(
-        values in prop::collection::vec(prop::option::of(any_value()), dcs::ALL.len()),
+        values in prop::collection::vec(prop::option::of(any_value()), dcs::ALL.len() + dcs::DURABILITY.len()),
         other in any_value(),
         shape in 0u8..6,
     ) -> Value {
         let mut dcs = json!({"failsafe_mode": other, "postgresql": {"use_slots": true, "parameters": {"random_page_cost": other}}});
-        for (setting, value) in dcs::ALL.iter().zip(values) {
+        for (setting, value) in dcs::ALL.iter().chain(&dcs::DURABILITY).zip(values) {
             let Some(value) = value else { continue };
             match setting.place {
                 Place::Patroni => dcs[setting.name] = value,

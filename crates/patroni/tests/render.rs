@@ -109,12 +109,16 @@ proptest! {
         ] {
             prop_assert_eq!(at(&yaml, path).as_str(), Some(expected.as_str()), "{}", path);
         }
-        for (setting, place) in dcs::ALL.iter().map(|setting| (setting, match setting.place {
+        for (setting, place) in dcs::ALL.iter().chain(&dcs::DURABILITY).map(|setting| (setting, match setting.place {
             Place::Patroni => "bootstrap.dcs",
             Place::Parameter => "bootstrap.dcs.postgresql.parameters",
         })) {
             let value = &at(&yaml, place)[setting.name];
-            let text = value.as_str().map_or_else(|| value.as_i64().unwrap().to_string(), str::to_owned);
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Bool(switch) => switch.to_string(),
+                other => other.as_i64().unwrap().to_string(),
+            };
             prop_assert_eq!(text, env.dcs.at_birth(setting), "{}", setting.name);
         }
         let etcd = at(&yaml, "etcd3.hosts").as_sequence().unwrap();

@@ -5,8 +5,9 @@ mod budget;
 use askama::Template;
 use pgstack_config::escape::UserlistString;
 use pgstack_config::{Access, ConfigSet, RenderError, RenderedFile};
-use pgstack_env::NodeEnv;
-use pgstack_topology::{Node, port};
+use pgstack_env::recovery::query_wait;
+use pgstack_env::{NodeEnv, Seconds};
+use pgstack_topology::port;
 
 pub use budget::Budget;
 
@@ -18,8 +19,12 @@ pub const USERLIST_TXT: &str = "pgbouncer/userlist.txt";
 #[derive(Template)]
 #[template(path = "pgbouncer.ini")]
 struct PgbouncerIni {
-    me: Node,
+    hosts: String,
     budget: Budget,
+    profile: &'static str,
+    login_retry: Seconds,
+    connect: Seconds,
+    query_wait: Seconds,
 }
 
 #[derive(Template)]
@@ -31,7 +36,16 @@ struct UserlistTxt<'a> {
 
 /// The two files of one node.
 pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
-    let ini = PgbouncerIni { me: env.local.me(), budget: Budget::of(env) };
+    let times = env.profile.pooler();
+    let hosts = format!("{},{}", env.local.me().ip(), env.local.topology().vip().ip());
+    let ini = PgbouncerIni {
+        hosts,
+        budget: Budget::of(env),
+        profile: env.profile.as_str(),
+        login_retry: Seconds(times.login_retry),
+        connect: Seconds(times.connect),
+        query_wait: Seconds(query_wait(env.profile, &env.dcs)),
+    };
     let userlist = UserlistTxt {
         superuser_password: UserlistString(env.superuser_password.expose()),
         pooler_password: UserlistString(env.pooler_password.expose()),

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use pgstack_config::{Access, ConfigSet};
-use pgstack_env::NodeEnv;
+use pgstack_env::{NodeEnv, Profile};
 use pgstack_pgbouncer::{PGBOUNCER_INI, USERLIST_TXT, render};
 use pgstack_testing::golden::assert_golden;
 use pgstack_testing::{example_node, strategy};
@@ -28,9 +28,14 @@ fn setting(ini: &str, key: &str) -> Option<String> {
 
 #[test]
 fn the_files_of_the_examples_are_the_goldens() {
-    for (case, size) in [("three-nodes", 3), ("six-nodes", 6)] {
+    let balanced = Profile::Balanced;
+    for (case, size, profile) in
+        [("three-nodes", 3, balanced), ("six-nodes", 6, balanced), ("three-nodes-fast", 3, Profile::Fast)]
+    {
         for id in 1..=size {
-            for file in &files(&example_node(id, size)) {
+            let mut env = example_node(id, size);
+            env.profile = profile;
+            for file in &files(&env) {
                 assert_golden(&format!("clusters/{case}/node{id}/{}", file.path), &file.contents);
             }
         }
@@ -58,14 +63,12 @@ fn a_diff_of_the_files_shows_no_secret() {
 
 proptest! {
     #[test]
-    fn every_database_is_this_node_s_own_write_port(env in strategy::node_env()) {
+    fn every_database_is_the_write_port_of_this_node_and_then_of_the_vip(env in strategy::node_env()) {
         let ini = contents(&env, PGBOUNCER_INI);
-        let target = format!("host={} port=5000", env.local.me().ip());
+        let (me, vip) = (env.local.me().ip(), env.local.topology().vip().ip());
+        let target = format!("host={me},{vip} port=5000 load_balance_hosts=disable");
         prop_assert_eq!(setting(&ini, "*"), Some(target.clone()));
         prop_assert_eq!(setting(&ini, "postgres"), Some(target));
-        for peer in env.local.peers() {
-            prop_assert!(!ini.contains(&format!("={} ", peer.ip())), "{}", ini);
-        }
     }
 
     #[test]

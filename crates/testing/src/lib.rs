@@ -6,7 +6,7 @@ pub mod strategy;
 use std::path::PathBuf;
 
 use pgstack_env::dcs::DcsSettings;
-use pgstack_env::{Images, NodeEnv, Vrrp};
+use pgstack_env::{Images, NodeEnv, Profile, Vrrp};
 use pgstack_topology::{NodeId, NodeIp, Secret, Topology, Vip};
 
 /// `path` below the repository's top folder.
@@ -40,6 +40,7 @@ pub fn example_node(id: u8, size: u8) -> NodeEnv {
         restapi_password: Secret::new("rest-secret-4"),
         stats_password: Secret::new("stats-secret-5"),
         agent_token: Secret::new("agent-secret-6"),
+        profile: Profile::Balanced,
         dcs: DcsSettings::default(),
         images: Images {
             etcd: "patroni-stack/etcd:3.5.16".parse().expect("an image"),

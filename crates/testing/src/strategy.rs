@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use pgstack_env::NodeEnv;
 use pgstack_env::dcs::{self, DcsSetting, DcsSettings, Notation};
+use pgstack_env::{Durability, NodeEnv, Profile};
 use pgstack_topology::{NodeId, NodeIp, Secret, Topology, Vip};
 
 /// Words that some reader of some format takes for something else.
@@ -84,6 +84,7 @@ pub fn password() -> impl Strategy<Value = String> {
 pub fn dcs_settings() -> impl Strategy<Value = DcsSettings> {
     let value = |setting: &'static DcsSetting| match setting.notation {
         Notation::Number => (50u32..=600).prop_map(|number| number.to_string()).boxed(),
+        Notation::Word(words) => prop::sample::select(words).prop_map(str::to_owned).boxed(),
         Notation::Size { .. } | Notation::SizeOrNone { .. } => {
             let sized = (32u32..=2000, prop::sample::select(vec!["MB", "GB"]));
             let sized = sized.prop_map(|(number, unit)| format!("{number}{unit}"));
@@ -92,15 +93,24 @@ pub fn dcs_settings() -> impl Strategy<Value = DcsSettings> {
         }
     };
     let each: Vec<_> = dcs::ALL.iter().map(|setting| prop::option::of(value(setting))).collect();
-    each.prop_map(|values| {
+    let mode = prop::option::of(prop::sample::select(Durability::ALL.to_vec()));
+    (each, mode).prop_map(|(values, mode)| {
         let mut settings = DcsSettings::default();
         for (setting, value) in dcs::ALL.iter().zip(values) {
             if let Some(value) = value {
                 settings.name(setting, &value);
             }
         }
+        if let Some(mode) = mode {
+            settings.name_together(mode.settings());
+        }
         settings
     })
+}
+
+/// Any profile, or none that is named.
+pub fn profile() -> impl Strategy<Value = Option<Profile>> {
+    prop::option::of(prop::sample::select(Profile::ALL.to_vec()))
 }
 
 /// 3 to 6 distinct addresses and a VIP.
@@ -118,8 +128,11 @@ pub fn topology() -> impl Strategy<Value = Topology> {
 /// Every node of one random cluster, with the same hostile passwords on all of them.
 pub fn cluster() -> impl Strategy<Value = Vec<NodeEnv>> {
     let passwords = [(); 5].map(|()| password().prop_map(Secret::new));
-    (topology(), passwords, "[A-Za-z0-9]{8}", 1u8..=255, any::<bool>(), dcs_settings()).prop_map(
-        |(topology, [superuser, replication, pooler, restapi, stats], vrrp, router_id, preempt, dcs)| {
+    (topology(), passwords, "[A-Za-z0-9]{8}", 1u8..=255, any::<bool>(), profile(), dcs_settings()).prop_map(
+        |(topology, [superuser, replication, pooler, restapi, stats], vrrp, router_id, preempt, profile, mut dcs)| {
+            if let Some(profile) = profile {
+                dcs.name_together(&profile.patroni());
+            }
             let node = |id: NodeId| {
                 let mut env = crate::example_node(1, 3);
                 env.local = topology.clone().local(id).ok()?;
@@ -131,6 +144,7 @@ pub fn cluster() -> impl Strategy<Value = Vec<NodeEnv>> {
                 env.pooler_password = pooler.clone();
                 env.restapi_password = restapi.clone();
                 env.stats_password = stats.clone();
+                env.profile = profile.unwrap_or_default();
                 env.dcs = dcs.clone();
                 Some(env)
             };

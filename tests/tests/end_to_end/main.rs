@@ -7,6 +7,7 @@ mod operator;
 mod orders;
 mod page;
 mod preflight;
+mod profiles;
 mod reclone;
 mod removal;
 mod repair;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::LAB;
 
 /// Sets keys in a machine's `.env`, as the lab writes them; an empty value takes the line out.
-async fn set(machine: &Machine, settings: &[(&str, &str)]) {
+pub(crate) async fn set(machine: &Machine, settings: &[(&str, &str)]) {
     let mut script = format!("cd {STACK}\n");
     for (key, value) in settings {
         writeln!(script, "sed -i '/^{key}=/d' .env").expect("a string");
@@ -31,16 +31,16 @@ async fn deploy(machine: &Machine, arguments: &[&str]) -> String {
 }
 
 /// The same settings on all machines, deployed on all at once.
-async fn set_everywhere(machines: &[Machine], settings: &[(&str, &str)]) -> Vec<String> {
+pub(crate) async fn set_everywhere(machines: &[Machine], settings: &[(&str, &str)]) -> Vec<String> {
     join_all(machines.iter().map(|machine| set(machine, settings))).await;
     join_all(machines.iter().map(|machine| deploy(machine, &[]))).await
 }
 
-async fn show_config(machine: &Machine) -> String {
+pub(crate) async fn show_config(machine: &Machine) -> String {
     machine.sh("docker exec patroni patronictl -c /config/patroni.yml show-config").await.expect("a configuration")
 }
 
-async fn edit_config(machine: &Machine, changes: &str) {
+pub(crate) async fn edit_config(machine: &Machine, changes: &str) {
     let edit = "docker exec patroni patronictl -c /config/patroni.yml edit-config pg-cluster --force";
     machine.sh(&format!("{edit} {changes}")).await.expect("edited");
 }
@@ -93,7 +93,7 @@ fn what_env_names_of_the_dcs_is_shown_and_applied_and_nothing_else_is_touched() 
         assert!(show_config(second).await.contains("ttl: 40"));
         set_everywhere(&machines, &[("PATRONI_TTL", ""), ("POSTGRES_WORK_MEM", "")]).await;
         let back =
-            "-s ttl=30 -s loop_wait=10 -s maximum_lag_on_failover=1048576 -p random_page_cost=1.1 -p work_mem=4MB";
+            "-s ttl=30 -s loop_wait=5 -s maximum_lag_on_failover=1048576 -p random_page_cost=1.1 -p work_mem=4MB";
         edit_config(second, back).await;
     });
 }
@@ -251,15 +251,21 @@ async fn rotate(machines: &[Machine], new: &[(&'static str, String)], one_after_
 }
 
 /// The changes of the VIP on every machine since [`watch_the_vip`].
-async fn vip_moves(machines: &[Machine], vip: &str) -> Vec<String> {
-    let look = format!("kill $(cat /tmp/vip.pid) || true; grep -F ' {vip}/' /tmp/vip.log || true");
+pub(crate) async fn vip_moves(machines: &[Machine], vip: &str) -> Vec<String> {
+    // the check renews the lease of an address that is there: only one that goes, or comes to another node, has moved
+    let look = format!(
+        "kill $(cat /tmp/vip.pid) || true; \
+         if [ -e /tmp/vip.here ]; then grep -F ' {vip}/' /tmp/vip.log | grep -F Deleted || true; \
+         else grep -F ' {vip}/' /tmp/vip.log || true; fi"
+    );
     let asked = machines.iter().map(async |machine| (machine.id(), machine.sh(&look).await.expect("a log")));
     let seen = join_all(asked).await;
     seen.iter().flat_map(|(id, log)| log.lines().map(move |line| format!("node {id}: {line}"))).collect()
 }
 
-async fn watch_the_vip(machines: &[Machine]) {
-    let watch = "ip -ts -4 monitor address > /tmp/vip.log 2>&1 < /dev/null & echo $! > /tmp/vip.pid";
+pub(crate) async fn watch_the_vip(machines: &[Machine]) {
+    let watch = "rm -f /tmp/vip.here; ip -4 -o address show dev eth0 | grep -q secondary && touch /tmp/vip.here; \
+                 ip -ts -4 monitor address > /tmp/vip.log 2>&1 < /dev/null & echo $! > /tmp/vip.pid";
     join_all(machines.iter().map(async |machine| machine.sh(watch).await.expect("watching"))).await;
 }
 

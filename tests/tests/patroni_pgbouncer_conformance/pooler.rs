@@ -178,7 +178,7 @@ fn apply_sql(postgres: &str, command: &[&str]) -> RolesState {
 
 /// The files of a node as both containers see them, with PostgreSQL where HAProxy would be.
 fn write_files(files: &tempfile::TempDir, env: &NodeEnv) {
-    let primary = format!("host={} port=5000", env.local.me().ip());
+    let primary = format!("host={},{} port=5000", env.local.me().ip(), env.local.topology().vip().ip());
     let pgbouncer = pgstack_pgbouncer::render(env).unwrap();
     let ini = &pgbouncer.get(PGBOUNCER_INI).unwrap().contents;
     assert_eq!(ini.matches(&primary).count(), 2);

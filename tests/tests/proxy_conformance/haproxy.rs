@@ -9,7 +9,9 @@ use pgstack_tests::docker_or_skip;
 use pgstack_topology::Secret;
 
 use crate::nodes::Nodes;
-use crate::{Container, HAPROXY, PYTHON, all_output, docker, golden, goldens, mount, samples, shared_folder, write};
+use crate::{
+    Container, HAPROXY, PYTHON, all_output, docker, fast, golden, goldens, mount, samples, shared_folder, write,
+};
 
 const HOSTILE: &[&str] =
     &["a:b", ":", "::", "\"", "\\", "a\\", "$HOME", "${HOME}", "a b", " ", "#", "a #b", "'", "p'a\"s\\s$w{o}r#d !%@:"];
@@ -32,7 +34,7 @@ fn goldens_and_hostile_passwords_are_valid_without_a_warning() {
         return;
     }
     let folder = shared_folder();
-    for (case, id) in goldens() {
+    for (case, id) in goldens().into_iter().chain(fast()) {
         write(folder.path(), &format!("{case}-{id}.cfg"), &golden(case, id, CONFIG_PATH));
     }
     // a few in the whole file; 200 of them have their line read and used below
@@ -167,7 +169,13 @@ fn connections_go_where_they_belong_and_survive_a_reload() {
 
     // A primary that says that it is none any more loses its connections, however quiet they are.
     let mut quiet = nodes.connect(1, 5000);
-    nodes.set_role(2, "neither");
+    nodes.set_role(2, "former");
+    // Whoever has the leader key and is not promoted yet refuses every write: nobody gets there.
+    nodes.set_role(3, "promoting");
+    wait_for_server(&nodes, 5000, &["closed"]);
+    for _ in 0..5 {
+        assert_eq!(nodes.connect(1, 5000).server, "closed");
+    }
     nodes.set_role(3, "primary");
     wait_for_server(&nodes, 5000, &["node3"]);
     haproxy.wait_for(

@@ -10,7 +10,7 @@ use pgstack_tests::docker_or_skip;
 use proptest::strategy::Strategy as _;
 
 use crate::{
-    Container, KEEPALIVED, all_output, docker, docker_ok, golden, goldens, mount, samples, shared_folder, write,
+    Container, KEEPALIVED, all_output, docker, docker_ok, fast, golden, goldens, mount, samples, shared_folder, write,
 };
 
 /// A configuration with one instance per word, as it would stand behind `auth_pass`.
@@ -62,14 +62,14 @@ fn the_goldens_pass_keepaliveds_own_test_without_a_word() {
     }
     let folder = shared_folder();
     let preempt = (1..=3).map(|id| ("three-nodes-preempt", id));
-    for (case, id) in goldens().into_iter().chain(preempt) {
+    for (case, id) in goldens().into_iter().chain(preempt).chain(fast()) {
         write(folder.path(), &format!("{case}-{id}/keepalived.conf"), &golden(case, id, CONFIG_PATH));
         write(folder.path(), &format!("{case}-{id}/check_haproxy.sh"), &golden(case, id, CHECK_PATH));
     }
     let script = "for f in /all/*; do ln -sfn $f /config; echo $f; keepalived --config-test -f /config/keepalived.conf || echo failed: $?; \
                   bash -n /config/check_haproxy.sh; done";
     let output = all_output(&docker(&["run", "--rm", &mount(folder.path(), "/all"), KEEPALIVED, "bash", "-c", script]));
-    assert_eq!(output.lines().count(), 12, "{output}");
+    assert_eq!(output.lines().count(), 15, "{output}");
     assert!(output.lines().all(|line| line.starts_with("/all/")), "{output}");
 }
 

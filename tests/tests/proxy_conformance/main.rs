@@ -31,6 +31,11 @@ fn goldens() -> Vec<(&'static str, u8)> {
     case("three-nodes", 3).chain(case("six-nodes", 6)).collect()
 }
 
+/// The nodes of the fast profile, whose files for the proxies differ.
+fn fast() -> [(&'static str, u8); 3] {
+    [1, 2, 3].map(|id| ("three-nodes-fast", id))
+}
+
 fn golden(case: &str, id: u8, path: &str) -> String {
     let file = pgstack_testing::repository("fixtures/clusters").join(case).join(format!("node{id}")).join(path);
     fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))

@@ -16,10 +16,15 @@ const FAKE: &str = r#"
 import http.server, socket, socketserver, threading
 name = socket.gethostname().encode() + b"\n"
 class Patroni(http.server.BaseHTTPRequestHandler):
-    def do_OPTIONS(self):
-        fit = self.path in {"primary": ["/primary"], "replica": ["/replica?lag=100MB"]}.get(open("/tmp/role").read().strip(), [])
+    def do_OPTIONS(self, body=b""):
+        role = open("/tmp/role").read().strip()
+        fit = self.path in {"primary": ["/primary"], "promoting": ["/primary"], "replica": ["/replica?lag=100MB"]}.get(role, [])
         self.send_response(200 if fit else 503)
         self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        has = "primary" if open("/tmp/role").read().strip() in ("primary", "former") else "replica"
+        self.do_OPTIONS(b'{"state": "running", "role": "%s", "timeline": 1}' % has.encode())
     def log_message(self, *_): pass
 class Postgres(socketserver.StreamRequestHandler):
     def handle(self):
@@ -95,7 +100,8 @@ impl Nodes {
         &self.machines[id - 1]
     }
 
-    /// `primary`, `replica`, or anything else for neither.
+    /// `primary`, `replica`, `promoting` (has the leader key and refuses writes), `former` (the other way
+    /// round), or anything else for none of them.
     pub(crate) fn set_role(&self, id: usize, role: &str) {
         self.machine(id).exec_ok(&["sh", "-c", &format!("echo {role} >/tmp/role.new; mv /tmp/role.new /tmp/role")]);
     }

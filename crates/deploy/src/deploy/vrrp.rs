@@ -1,6 +1,6 @@
 //! keepalived's start and its changed settings, without a second owner of the VIP at any moment.
 //!
-//! Nodes with another VRRP password, router id or VIP do not hear each other, and a keepalived that
+//! Nodes with another VRRP password, router id, version, interval or VIP do not hear each other, and a keepalived that
 //! hears nobody takes the VIP. So a node that does not hold the VIP stops its keepalived before it
 //! says that it has new settings; the holder takes them up when all nodes have said so; the others
 //! start again when they hear it announce the VIP under the new settings, or hear nobody at all.
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use pgstack_cluster_view::{Advert, AdvertListener, kernel_interfaces};
 use pgstack_containers::Service;
-use pgstack_env::NodeEnv;
+use pgstack_env::{NodeEnv, Profile, VrrpVersion};
 use sha2::{Digest as _, Sha256};
 
 use super::services::{self, States};
@@ -21,13 +21,28 @@ use crate::site::Site;
 /// In the record of what the services run with: the VIP, and a fingerprint of what must be the same
 /// for two keepaliveds to hear each other.
 const RECORD: &str = "vrrp";
-/// keepalived announces each second, and takes over after less than four of silence.
-const SILENCE: Duration = Duration::from_secs(5);
+/// Whoever holds the VIP is heard within this time: keepalived takes over after less than four of its own
+/// intervals of silence, and one more is for luck. The interval may still be that of another profile.
+fn silence() -> Duration {
+    let slowest = Profile::ALL.into_iter().map(|profile| profile.vrrp().advert).max();
+    5 * slowest.unwrap_or_default()
+}
 
+/// In version 3 nobody asks for the password, so that a new one changes nothing.
 fn spoken(env: &NodeEnv) -> String {
     let vip = env.local.topology().vip().ip();
-    let digest = Sha256::digest(format!("{vip} {} {}", env.vrrp.router_id, env.vrrp.password.expose()));
+    let password = if speaks_v3(env) { "" } else { env.vrrp.password.expose() };
+    let mut heard = format!("{vip} {} {password}", env.vrrp.router_id);
+    if let Some(dialect) = env.vrrp_dialect() {
+        heard.push(' ');
+        heard.push_str(&dialect);
+    }
+    let digest = Sha256::digest(heard);
     format!("{vip} {}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+fn speaks_v3(env: &NodeEnv) -> bool {
+    env.profile.vrrp().version == VrrpVersion::V3
 }
 
 /// Whether keepalived runs, or ran last, with settings under which the new ones are not heard.
@@ -111,7 +126,7 @@ async fn holder_follows(site: &Site<'_>) -> Result<(), DeployError> {
     loop {
         let adverts: Vec<Advert> = listener.heard().into_iter().filter(|advert| of_a_peer(site, advert)).collect();
         let Some(last) = adverts.last() else {
-            if quiet_since.elapsed() > SILENCE {
+            if quiet_since.elapsed() > silence() {
                 return Ok(());
             }
             wait(site, "listening for the node that holds the VIP".to_owned()).await?;
@@ -131,7 +146,9 @@ fn of_a_peer(site: &Site<'_>, advert: &Advert) -> bool {
 }
 
 fn is_new(env: &NodeEnv, advert: &Advert) -> bool {
-    advert.router_id == env.vrrp.router_id
+    advert.version == (if speaks_v3(env) { 3 } else { 2 })
+        && advert.interval == env.profile.vrrp().advert
+        && advert.router_id == env.vrrp.router_id
         && advert.is_under(env.vrrp.password.expose())
         && advert.addresses.contains(&env.local.topology().vip().ip().addr())
 }
@@ -142,4 +159,27 @@ async fn wait(site: &Site<'_>, detail: String) -> Result<(), DeployError> {
         return Ok(());
     }
     Err(DeployError::NotReady { what: "the VIP", detail, seconds: site.timeout_seconds(), log: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use pgstack_env::Profile;
+    use pgstack_topology::Secret;
+
+    use super::*;
+
+    #[test]
+    fn whatever_makes_two_keepaliveds_deaf_to_each_other_is_a_change() {
+        let with = |profile: Profile, password: &str| {
+            let mut env = pgstack_testing::example_node(1, 3);
+            env.profile = profile;
+            env.vrrp.password = Secret::new(password);
+            spoken(&env)
+        };
+        let all = Profile::ALL.map(|profile| with(profile, "Vrrp1234"));
+        assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
+        assert_ne!(with(Profile::Balanced, "another1"), all[1], "version 2 asks for the password");
+        assert_eq!(with(Profile::Fast, "another1"), all[0], "version 3 does not");
+        assert!(Profile::ALL.into_iter().all(|profile| 4 * profile.vrrp().advert < silence()));
+    }
 }

@@ -2,11 +2,11 @@
 
 use super::reader::{Given, Reader};
 use crate::dcs::{ALL, DcsSettings};
-use crate::key;
 use crate::problem::ProblemKind;
+use crate::{Durability, Profile, key};
 
-/// What the file names; what is wrong was reported.
-pub(super) fn read(reader: &mut Reader<'_>) -> DcsSettings {
+/// The profile and what the file names; what is wrong was reported.
+pub(super) fn read(reader: &mut Reader<'_>) -> (Profile, DcsSettings) {
     let mut settings = DcsSettings::default();
     let mut given: Vec<Given> = Vec::new();
     for setting in &ALL {
@@ -16,6 +16,17 @@ pub(super) fn read(reader: &mut Reader<'_>) -> DcsSettings {
         if reader.parse(&value, allowed, |(), got| ProblemKind::NotOneOf { expected, got }).is_some() {
             given.push(value);
         }
+    }
+    let profile = reader.optional(key::RTO_PROFILE);
+    let named = profile.as_ref().and_then(|given| reader.choose(given, "fast, balanced or tolerant", Profile::find));
+    if let Some(profile) = named {
+        settings.name_together(&profile.patroni());
+    }
+    let durability = reader.optional(key::DURABILITY);
+    if let Some(mode) =
+        durability.as_ref().and_then(|given| reader.choose(given, "async, sync or strict", Durability::find))
+    {
+        settings.name_together(mode.settings());
     }
     let first_of = |keys: &[&str]| given.iter().find(|given| keys.contains(&given.key));
     let number = |name: &str| settings.value(name).parse::<u64>().unwrap_or_default();
@@ -35,5 +46,5 @@ pub(super) fn read(reader: &mut Reader<'_>) -> DcsSettings {
             reader.warn(given, ProblemKind::KeepsTooLittle { got, keep: keep_text });
         }
     }
-    settings
+    (named.unwrap_or_default(), settings)
 }

@@ -59,7 +59,7 @@ fn from_file(file: &DotEnv, process: Process<'_>, problems: Vec<Problem>) -> Res
     let local = cluster::read(&mut reader);
     let passwords = password::read(&mut reader);
     let vrrp = read_vrrp(&mut reader, local.as_ref());
-    let dcs = dcs::read(&mut reader);
+    let (profile, dcs) = dcs::read(&mut reader);
     let images = read_images(&mut reader);
     let etcd_state = reader.optional(key::ETCD_INITIAL_CLUSTER_STATE).and_then(|given| {
         reader.choose(&given, "new or existing", |text| match text {
@@ -82,6 +82,7 @@ fn from_file(file: &DotEnv, process: Process<'_>, problems: Vec<Problem>) -> Res
                 restapi_password: passwords.restapi,
                 stats_password: passwords.stats,
                 agent_token: passwords.agent,
+                profile,
                 dcs,
                 images,
                 etcd_state,

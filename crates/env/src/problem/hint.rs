@@ -47,7 +47,8 @@ pub(super) fn hint(name: &str, kind: &ProblemKind) -> Option<String> {
         }
         ProblemKind::Timing { .. } => {
             "Patroni would shorten loop_wait and retry_timeout without a word: raise PATRONI_TTL, or lower the other two; \
-             what .env does not name counts as 30 (ttl), 10 (loop_wait), 10 (retry_timeout), so best name all three"
+             what .env does not name counts as RTO_PROFILE has it (balanced: ttl 30, loop_wait 5, retry_timeout 10), so best \
+             name all three, or none"
         }
         ProblemKind::KeepsTooLittle { .. } => {
             "a replica that is away for a moment would lose its slot: give POSTGRES_MAX_SLOT_WAL_KEEP_SIZE twice as much"
