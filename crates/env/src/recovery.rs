@@ -227,7 +227,7 @@ mod tests {
         for (event, goal) in [
             (Event::ProxyDead, 2.0),
             (Event::HolderLost, 2.0),
-            (Event::KeepalivedKilled, 2.0),
+            (Event::KeepalivedKilled, 12.0),
             (Event::Switchover, 4.0),
             (Event::PatroniFrozen, 4.0),
             (Event::LeaderLostWithEtcd, 29.0),

@@ -1,7 +1,5 @@
 //! `keepalived.conf` and the script that decides whether a node may hold the VIP.
 
-use std::time::Duration;
-
 use askama::Template;
 use pgstack_config::escape::KeepalivedWord;
 use pgstack_config::{Access, ConfigSet, RenderError, RenderedFile};
@@ -16,6 +14,12 @@ pub const CHECK_PATH: &str = "keepalived/check_haproxy.sh";
 
 /// Where the check notes, inside the container, which file keepalived has read.
 pub const SEEN_PATH: &str = "/run/check_haproxy.seen";
+
+/// Where the check notes, inside the container, which address it has leased on which interface.
+pub const LEASED_PATH: &str = "/run/vip.leased";
+
+/// Is there, inside the container, while keepalived does not own the VIP.
+pub const GIVEN_UP_PATH: &str = "/run/vip.given-up";
 
 #[derive(Template)]
 #[template(path = "keepalived.conf")]
@@ -47,6 +51,7 @@ struct Check<'a> {
     agreement: String,
     ask: Seconds,
     every: Seconds,
+    timeout: Seconds,
     lease: u64,
 }
 
@@ -76,8 +81,7 @@ pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
         advert: Seconds(times.advert),
         times,
         check: Seconds(times.check),
-        // the check asks twice at the most, one after the other
-        timeout: Seconds(2 * times.ask + Duration::from_secs(1)),
+        timeout: Seconds(times.timeout()),
     };
     let check = Check {
         me,
@@ -87,6 +91,7 @@ pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
         agreement: env.agreement(),
         ask: Seconds(times.ask),
         every: Seconds(times.check),
+        timeout: Seconds(times.timeout()),
         lease: times.lease.as_secs(),
     };
     Ok(ConfigSet::from_iter([

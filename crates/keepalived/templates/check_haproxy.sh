@@ -16,6 +16,7 @@
 #
 # It also renews the VIP's lease. keepalived's address would stay for ever where keepalived is killed, beside
 # that of the node which takes over. So the kernel is told to drop it after {{ lease }} s unless it hears from here.
+# Not sooner: whatever hangs here, keepalived notices first (it ends a run after {{ timeout }} s) and gives the VIP up itself.
 
 me={{ me.ip() }}
 peers=({% for peer in peers %}{{ peer.ip() }}{% if !loop.last %} {% endif %}{% endfor %})
@@ -41,12 +42,20 @@ ask_pooler() {
     ' "$me" {{ port::POOLER }} 2>/dev/null
 }
 
-# Only an address that is there: one that is not would be added.
+# Only an address that is there: one that is not would be added. Where keepalived drops it at that very moment, it
+# is added all the same, so it is not renewed any more once keepalived has given it up. While `deploy` waits for other
+# nodes with a new VIP or interface, keepalived still holds the former one.
 renew_lease() {
-    local held
-    held=$(ip -4 -o address show dev {{ interface }} to {{ vip }} 2>/dev/null)
-    [[ ! $held =~ inet\ ({{ vip }}/[0-9]+) ]] ||
-        ip address change "${BASH_REMATCH[1]}" dev {{ interface }} valid_lft {{ lease }} preferred_lft {{ lease }} 2>/dev/null
+    local at address device
+    [ ! -e {{ crate::GIVEN_UP_PATH }} ] || return
+    for at in "{{ vip }} {{ interface }}" "$(cat {{ crate::LEASED_PATH }} 2>/dev/null)"; do
+        read -r address device <<<"$at"
+        [[ -n $device && $(ip -4 -o address show dev "$device" to "$address" 2>/dev/null) =~ inet\ ("$address"/[0-9]+) ]] ||
+            continue
+        ip address change "${BASH_REMATCH[1]}" dev "$device" valid_lft {{ lease }} preferred_lft {{ lease }} 2>/dev/null
+        echo "$at" >{{ crate::LEASED_PATH }}
+        return
+    done
 }
 
 # A node that was added has to hear this one at once, or it would take the VIP as well. So where nothing

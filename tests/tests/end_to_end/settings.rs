@@ -59,7 +59,7 @@ fn what_env_names_of_the_dcs_is_shown_and_applied_and_nothing_else_is_touched() 
         let said = deploy(second, &[]).await;
         assert!(said.contains("  ttl: 30 -> 40\n"), "{said}");
         assert!(said.contains("  postgresql.parameters.work_mem: 4MB -> 65536kB\n"), "{said}");
-        assert!(said.contains("node 1, 3 runs with other PATRONI_"), "{said}");
+        assert!(said.contains("node 1, 3 runs with other settings of the DCS"), "{said}");
         assert!(!said.contains("pending restart"), "{said}");
         let after = show_config(second).await;
         let expected = before.replace("ttl: 30", "ttl: 40").replace("work_mem: 4MB", "work_mem: 65536kB");

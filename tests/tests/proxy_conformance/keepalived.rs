@@ -1,11 +1,13 @@
 //! keepalived reads its configuration.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use pgstack_config::escape::KeepalivedWord;
 use pgstack_keepalived::{CHECK_PATH, CONFIG_PATH, render};
 use pgstack_testing::example_node;
 use pgstack_tests::docker_or_skip;
+use pgstack_topology::{Node, NodeIp, Topology, Vip};
 
 use proptest::strategy::Strategy as _;
 
@@ -99,16 +101,19 @@ fn what_is_refused_would_really_be_mangled() {
     }
 }
 
-#[test]
-fn a_failed_check_gives_the_vip_away_even_where_the_folder_does_not_belong_to_root() {
-    if !docker_or_skip(KEEPALIVED) {
-        return;
-    }
-    let folder = shared_folder();
-    let config = render(&example_node(1, 3)).unwrap().get(CONFIG_PATH).unwrap().contents.clone();
-    write(folder.path(), "keepalived.conf", &config);
-    write(folder.path(), "check_haproxy.sh", "[ -e /tmp/healthy ]\n");
-    let mount = mount(folder.path(), "/config");
+/// Node 1's keepalived as it is rendered, with a check that asks for a file; beside it the true checks, as `check`
+/// and, of a node with another VIP, as `check-other-vip`.
+fn start_node_1(folder: &Path) -> Container {
+    let mut env = example_node(1, 3);
+    let files = render(&env).unwrap();
+    write(folder, "keepalived.conf", &files.get(CONFIG_PATH).unwrap().contents);
+    write(folder, "check_haproxy.sh", "[ -e /tmp/healthy ]\n");
+    write(folder, "check", &files.get(CHECK_PATH).unwrap().contents);
+    let vip = Vip::new(NodeIp::new([192, 168, 0, 162].into()).unwrap(), 24).unwrap();
+    env.local =
+        Topology::new(env.local.topology().nodes().map(Node::ip), vip).unwrap().local(env.local.me().id()).unwrap();
+    write(folder, "check-other-vip", &render(&env).unwrap().get(CHECK_PATH).unwrap().contents);
+    let mount = mount(folder, "/config");
     docker_ok(&["run", "--rm", &mount.replace(":ro", ""), KEEPALIVED, "chown", "-R", "1000:1000", "/config"]);
     let caps =
         ["--cap-add=NET_ADMIN", "--cap-add=NET_BROADCAST", "--cap-add=NET_RAW", "--security-opt=no-new-privileges"];
@@ -119,9 +124,57 @@ fn a_failed_check_gives_the_vip_away_even_where_the_folder_does_not_belong_to_ro
         "-c",
         "ip addr add 192.168.0.152/24 dev eth0; touch /tmp/healthy; exec keepalived -n -l -f /config/keepalived.conf",
     ];
-    let node = Container::start(&[&caps[..], &command].concat());
+    Container::start(&[&caps[..], &command].concat())
+}
 
-    let has_vip = "ip -4 addr show eth0 | grep -q 192.168.0.161/24";
+const HAS_VIP: &str = "ip -4 addr show eth0 | grep -q 192.168.0.161/24";
+
+#[test]
+fn the_check_leases_the_vip_while_keepalived_owns_it_and_no_longer() {
+    if !docker_or_skip(KEEPALIVED) {
+        return;
+    }
+    let folder = shared_folder();
+    let node = start_node_1(folder.path());
+    node.wait_for(HAS_VIP);
+    node.wait_for("! test -e /run/vip.given-up");
+    let lifetime = |check: &str| {
+        // its verdict is that nothing answers here, which is none of this test's business
+        node.exec(&["bash", &format!("/config/{check}")]);
+        node.exec_ok(&["ip", "-4", "-o", "address", "show", "dev", "eth0", "to", "192.168.0.161"])
+    };
+    // of the 16 s of the default profile
+    let leased = |shown: &str| shown.contains("valid_lft 1") && !shown.contains("forever");
+    assert!(node.exec_ok(&["ip", "-4", "addr", "show", "eth0"]).contains("forever"), "keepalived sets it for good");
+    assert!(leased(&lifetime("check")), "{}", lifetime("check"));
+    // `deploy` has written the next VIP, and keepalived holds the former one until all nodes agree
+    let shorten =
+        ["ip", "address", "change", "192.168.0.161/24", "dev", "eth0", "valid_lft", "8", "preferred_lft", "8"];
+    node.exec_ok(&shorten);
+    assert!(leased(&lifetime("check-other-vip")), "{}", lifetime("check-other-vip"));
+    node.exec_ok(&["rm", "/tmp/healthy"]);
+    node.wait_for(&format!("! {HAS_VIP}"));
+    node.wait_for("test -e /run/vip.given-up");
+    assert_eq!(lifetime("check"), "", "what keepalived has dropped is not set again");
+    // renewed in the moment of dropping: it ends with its lease, and is not renewed again
+    node.exec_ok(&shorten);
+    assert!(!leased(&lifetime("check")), "{}", lifetime("check"));
+    node.wait_for(&format!("! {HAS_VIP}"));
+    // and keepalived owns it again
+    node.exec_ok(&["touch", "/tmp/healthy"]);
+    node.wait_for(HAS_VIP);
+    node.wait_for("! test -e /run/vip.given-up");
+    assert!(leased(&lifetime("check")), "{}", lifetime("check"));
+}
+
+#[test]
+fn a_failed_check_gives_the_vip_away_even_where_the_folder_does_not_belong_to_root() {
+    if !docker_or_skip(KEEPALIVED) {
+        return;
+    }
+    let folder = shared_folder();
+    let node = start_node_1(folder.path());
+    let has_vip = HAS_VIP;
     node.wait_for(has_vip);
     node.exec_ok(&["rm", "/tmp/healthy"]);
     node.wait_for(&format!("! {has_vip}"));

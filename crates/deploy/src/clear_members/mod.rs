@@ -79,6 +79,6 @@ async fn members(
                 .out(&format!("  run fix-patroni-connect-address on the node of {member}, unless it is right by now"));
         }
     }
-    console.out("Each Patroni that runs registers itself again within loop_wait (10 s).");
+    console.out("Each Patroni that runs registers itself again within loop_wait (5 s in a new cluster).");
     Ok(Ended::Done)
 }

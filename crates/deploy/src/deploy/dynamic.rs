@@ -138,8 +138,8 @@ async fn told_apart(site: &Site<'_>) {
     let others: Vec<NodeId> = join_all(asked).await.into_iter().flatten().collect();
     if !others.is_empty() {
         site.console.warn(&format!(
-            "node {} runs with other PATRONI_… or POSTGRES_… settings than this .env says: make those lines the same \
-             and run deploy there, or the next deploy there sets them back",
+            "node {} runs with other settings of the DCS (RTO_PROFILE, DURABILITY, PATRONI_…, POSTGRES_…) than this .env \
+             says: make those lines the same and run deploy there, or the next deploy there sets them back",
             services::listed(&others)
         ));
     }

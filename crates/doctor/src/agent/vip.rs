@@ -6,20 +6,28 @@ use std::time::{Duration, Instant};
 
 use pgstack_cluster_view::{Advert, AdvertListener};
 
-/// An owner announces itself each second, and is taken for dead after a bit more than three.
-const LATELY: Duration = Duration::from_secs(4);
+/// An owner is not forgotten sooner, however often it announces itself.
+const LEAST: Duration = Duration::from_secs(4);
+/// And not later, whatever interval an announcement names: none of ours has a longer one than 2 s.
+const MOST: Duration = Duration::from_secs(10);
+
+/// Until when an announcement counts: keepalived takes an owner for dead after less than four of its intervals.
+fn good_until(advert: &Advert, now: Instant) -> Instant {
+    now + (4 * advert.interval).clamp(LEAST, MOST)
+}
 
 /// Hears the announcements that reach this machine.
 #[derive(Debug)]
 pub(super) struct Heard {
     listener: Option<AdvertListener>,
-    last: BTreeMap<Ipv4Addr, Instant>,
+    /// By sender, until when it counts as the owner.
+    until: BTreeMap<Ipv4Addr, Instant>,
 }
 
 impl Heard {
     /// Begins to listen, where it may.
     pub(super) fn new() -> Self {
-        Self { listener: AdvertListener::open().ok(), last: BTreeMap::new() }
+        Self { listener: AdvertListener::open().ok(), until: BTreeMap::new() }
     }
 
     /// Takes in what was announced since; `vip` and this node's own address decide what counts.
@@ -32,17 +40,17 @@ impl Heard {
         for advert in adverts.iter().filter(|advert| advert.from != me && advert.addresses.contains(&vip)) {
             // 0 is a farewell
             if advert.priority == 0 {
-                self.last.remove(&advert.from);
+                self.until.remove(&advert.from);
             } else {
-                self.last.insert(advert.from, now);
+                self.until.insert(advert.from, good_until(advert, now));
             }
         }
-        self.last.retain(|_, at| now.duration_since(*at) < LATELY);
+        self.until.retain(|_, until| now < *until);
     }
 
     /// Everybody who has announced itself lately.
     pub(super) fn lately(&self, now: Instant) -> Vec<Ipv4Addr> {
-        let lately = self.last.iter().filter(|(_, at)| now.duration_since(**at) < LATELY);
+        let lately = self.until.iter().filter(|(_, until)| now < **until);
         lately.map(|(from, _)| *from).collect()
     }
 }

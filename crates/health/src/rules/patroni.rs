@@ -278,7 +278,10 @@ fn sync(scene: &Scene<'_>, dcs: &Dcs) -> Option<Trouble> {
     let (severity, what) = if strict {
         (Severity::Critical, "no synchronous standby is there, and strict mode holds every commit back until one is")
     } else {
-        (Severity::Warning, "no synchronous standby is there: a failover now may lose commits")
+        (
+            Severity::Warning,
+            "no synchronous standby is there: commits are on the primary alone, and nobody may take over",
+        )
     };
     let mode = dcs.config.get("synchronous_mode").map(ToString::to_string).unwrap_or_default();
     Some(
@@ -287,14 +290,16 @@ fn sync(scene: &Scene<'_>, dcs: &Dcs) -> Option<Trouble> {
             .because("no replica streams closely enough, or each has the tag nosync")
             .by_hand(
                 None,
-                "mend the replicas that this doctor names; `patronictl list` shows a Sync Standby when all is well",
+                "mend the replicas that this doctor names; `patronictl list` shows a Sync Standby or a Quorum Standby when \
+                 all is well",
             )
             .mend(
                 None,
                 if strict { Risk::Disturbing } else { Risk::Manual },
                 if strict { format!("{EDIT} -s synchronous_mode_strict=false") } else { String::new() },
                 if strict {
-                    "lets commits through without a standby, when writing matters more than losing nothing"
+                    "lets commits through without a standby, when writing matters more than losing nothing; where .env \
+                     says DURABILITY=strict, the next deploy sets it back: write DURABILITY=sync in every .env"
                 } else {
                     "replicas that stream and are still not chosen: look for the tag nosync in patroni.yml"
                 },
@@ -406,7 +411,7 @@ fn times(dcs: &Dcs) -> Option<Trouble> {
         Trouble::cluster(code::TIMES_DO_NOT_FIT, Severity::Warning, what)
             .seen(format!("etcd: ttl {ttl}, loop_wait {loop_wait}, retry_timeout {retry}"))
             .because("loop_wait + 2 * retry_timeout must be at most ttl, with ttl 20, loop_wait 1 and retry_timeout 3 at least")
-            .by_hand(None, "does .env name them (PATRONI_TTL, PATRONI_LOOP_WAIT, PATRONI_RETRY_TIMEOUT)? Correct them there, then ./deploy")
-            .safe(None, format!("{EDIT} -s ttl=30 -s loop_wait=10 -s retry_timeout=10"), "else: sets Patroni's defaults")
+            .by_hand(None, "does .env name them (RTO_PROFILE, PATRONI_TTL, PATRONI_LOOP_WAIT, PATRONI_RETRY_TIMEOUT)? Correct them there, then ./deploy")
+            .safe(None, format!("{EDIT} -s ttl=30 -s loop_wait=5 -s retry_timeout=10"), "else: sets what a new cluster gets")
     })
 }

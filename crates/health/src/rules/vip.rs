@@ -49,16 +49,20 @@ fn two(scene: &Scene<'_>) -> Option<Trouble> {
         heard(scene).filter(|(_, from)| Some(*from) == address).count()
     };
     let keep = ids.iter().copied().max_by_key(|id| (heard_by(id), Reverse(*id)));
-    let mut trouble =
-        Trouble::cluster(code::TWO_OWNERS, Severity::Critical, format!("the VIP {vip} is held by {}", nodes(&ids)))
-            .about(ids.iter().copied())
-            .seen_all(lines)
-            .seen_all(answers.map(|id| format!("HAProxy at {vip}: that of node {id}")))
-            .because(
-                "they do not hear each other's VRRP (a firewall drops protocol 112, another KEEPALIVED_AUTH_PASS or \
-                 router id), or somebody added the address by hand",
-            )
-            .by_hand(None, "let protocol 112 pass between all nodes, and compare KEEPALIVED_* in every .env");
+    let mut trouble = Trouble::cluster(
+        code::TWO_OWNERS,
+        Severity::Critical,
+        format!("the VIP {vip} is held by {}", nodes(&ids)),
+    )
+    .about(ids.iter().copied())
+    .seen_all(lines)
+    .seen_all(answers.map(|id| format!("HAProxy at {vip}: that of node {id}")))
+    .because(
+        "they do not hear each other's VRRP (a firewall drops protocol 112, another KEEPALIVED_AUTH_PASS, router id \
+                 or RTO_PROFILE), keepalived was killed a moment ago (its address goes with its lease, within 20 s), \
+                 or somebody added the address by hand",
+    )
+    .by_hand(None, "let protocol 112 pass between all nodes, and compare KEEPALIVED_* in every .env");
     for id in ids.into_iter().filter(|id| Some(*id) != keep) {
         trouble = trouble.mend(
             id,

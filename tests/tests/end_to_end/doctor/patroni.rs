@@ -64,7 +64,7 @@ fn a_container_address_that_is_registered() {
 #[test]
 fn times_that_do_not_fit() {
     trouble(async |patients| {
-        let before = "ttl=30 -s loop_wait=10 -s retry_timeout=10";
+        let before = "ttl=30 -s loop_wait=5 -s retry_timeout=10";
         let script = format!("{PATRONICTL} edit-config --force -s ttl=20 -s loop_wait=10 -s retry_timeout=10");
         patients.leader().sh(&script).await.expect("set");
         patients.show(&["039"]).await;

@@ -37,7 +37,7 @@ async fn mark(lab: &Lab) {
 }
 
 async fn unmark(lab: &Lab) {
-    let edit = "docker exec patroni patronictl -c /config/patroni.yml edit-config --force -s loop_wait=10";
+    let edit = "docker exec patroni patronictl -c /config/patroni.yml edit-config --force -s loop_wait=5";
     leader(lab).await.sh(edit).await.expect("the setting is put back");
     let rows = until_it_works(lab, 5001, "SELECT count(*) FROM kept", Duration::from_secs(20)).await;
     assert_eq!(rows.as_deref(), Some("1"), "the row is there");

@@ -17,7 +17,7 @@ pub(super) fn examine(scene: &Scene<'_>) -> Vec<Trouble> {
 
 /// Keys that live in the DCS: PGS-085 speaks of them.
 fn is_dcs(key: &str) -> bool {
-    key.starts_with("PATRONI_") && key != "PATRONI_IMAGE" || key.starts_with("POSTGRES_")
+    key.starts_with("PATRONI_") && key != "PATRONI_IMAGE" || key.starts_with("POSTGRES_") || key == "DURABILITY"
 }
 
 /// What a node says, and those who say the same.
@@ -137,7 +137,9 @@ fn dcs(scene: &Scene<'_>) -> Vec<Trouble> {
     let mut odd: BTreeSet<NodeId> = prints.iter().skip(1).flat_map(|(_, ids)| ids.clone()).collect();
     odd.extend(keys.values().flat_map(|camps| camps.iter().skip(1)).flat_map(|(_, ids)| ids.clone()));
     let named: Vec<&str> = keys.keys().map(String::as_str).collect();
-    let named = if named.is_empty() { "PATRONI_* or POSTGRES_*".to_owned() } else { named.join(", ") };
+    // a line of RTO_PROFILE stands for four of them
+    let by_profile = named.iter().any(|key| key.starts_with("PATRONI_"));
+    let named = if named.is_empty() { "PATRONI_*, POSTGRES_* or DURABILITY".to_owned() } else { named.join(", ") };
     let what = format!("the .env files name different settings for the DCS: {named}");
     let mut trouble = Trouble::cluster(code::DCS_ENV_DIFFERS, Severity::Notice, what)
         .about(odd)
@@ -145,7 +147,16 @@ fn dcs(scene: &Scene<'_>) -> Vec<Trouble> {
         .because(
             "it was edited on some nodes only: each node's next deploy sets its own values, so they go back and forth",
         )
-        .by_hand(None, format!("make {named} the same in every .env"));
+        .by_hand(
+            None,
+            if by_profile {
+                format!(
+                    "make RTO_PROFILE, which stands for four of Patroni's times, and {named} the same in every .env"
+                )
+            } else {
+                format!("make {named} the same in every .env")
+            },
+        );
     for node in scene.living().filter(|node| shared(node).is_some()) {
         trouble = trouble.safe(node.id, "./deploy", "afterwards, on each node");
     }
