@@ -6,6 +6,9 @@ use crate::{Dcs, DcsMember, Node, Patroni, Risk, Severity, code};
 
 pub(super) const EDIT: &str = "docker exec patroni patronictl -c /config/patroni.yml edit-config --quiet --force";
 
+/// So long two elections may take, etcd's and Patroni's.
+const ELECTION_S: u64 = 10;
+
 pub(super) fn examine(scene: &Scene<'_>) -> Vec<Trouble> {
     let mut troubles: Vec<Trouble> = two_primaries(scene).into_iter().collect();
     troubles.extend(maintenance(scene));
@@ -46,7 +49,8 @@ fn no_leader(scene: &Scene<'_>, dcs: &Dcs) -> Option<Trouble> {
             servers().all(|server| !server.is_up).then(|| servers().map(|server| server.since_s).min())?
         })
         .max();
-    let patience = scene.number("ttl", 30) + scene.number("loop_wait", 10);
+    // the leader key runs out, etcd and Patroni elect: that takes some seconds however short loop_wait is
+    let patience = scene.number("ttl", 30) + scene.number("loop_wait", 10).max(ELECTION_S);
     if !paused && !candidates.is_empty() && since.is_some_and(|since| since < patience) {
         // a failover takes so long
         return None;
