@@ -4,6 +4,7 @@ pub mod browser;
 pub mod chaos;
 pub mod checker;
 pub mod cluster;
+pub mod doctor;
 pub mod history;
 pub mod load;
 pub mod scenario;

@@ -57,7 +57,7 @@ codes! {
     PROXY_MISSES_REPLICA "PGS-062" "HAProxy does not send reads to a good replica";
     POOLER_PAUSED "PGS-063" "a pooler is paused";
     CLIENTS_WAIT "PGS-064" "clients wait for a connection";
-    POOLER_PASSWORD "PGS-065" "a pooler and its passwords do not fit";
+    PASSWORD_REFUSED "PGS-065" "a password of .env is refused";
     TWO_OWNERS "PGS-070" "two nodes hold the VIP";
     NO_OWNER "PGS-071" "no node holds the VIP";
     OWNER_DEAD "PGS-072" "the VIP leads to a dead service";

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pgstack_lab::{Lab, Machine, STACK};
 use pgstack_tests::cluster::{eventually, held_by, leader, vip_holder, with_machines};
+use pgstack_tests::doctor::names;
 
 use crate::{LAB, cluster_of, containers, deploy, members, name_nodes, remove_node, settled, streaming};
 
@@ -34,7 +35,23 @@ fn a_node_is_added_by_hand_as_runbooks_say_and_leaves_while_remove_node_waits_fo
         deploy(old).await;
         streaming(old).await;
         settled(&old[0], 3).await;
+        announces_itself_still(old, new).await;
     });
+}
+
+/// A node that left, and whose keepalived somebody started again: `doctor` sees it on the others, who do not know it.
+async fn announces_itself_still(rest: &[Machine], gone: &Machine) {
+    name_nodes(std::slice::from_ref(gone), 4).await;
+    let script = "./scripts/gen-keepalived; ./scripts/gen-compose; echo 'exit 0' >keepalived/check_haproxy.sh
+                  docker compose --profile with-vip up -d --no-deps keepalived";
+    gone.sh(&format!("cd {STACK}; {script}")).await.expect("started");
+    for machine in rest {
+        names(machine, &["073"]).await;
+    }
+    gone.sh(&format!("{STACK}/clean --yes-delete-all-data")).await.expect("cleaned");
+    for machine in rest {
+        names(machine, &[]).await;
+    }
 }
 
 /// Every command as it is written down.

@@ -48,12 +48,16 @@ pub(super) fn unknown(id: NodeId, address: Ipv4Addr) -> Node {
 pub(super) async fn look(asker: &Asker<'_>, node: pgstack_topology::Node) -> Seen {
     let address = node.ip().addr();
     let login = Login { role: "postgres", password: &asker.env.superuser_password };
+    let others = [
+        Login { role: "replicator", password: &asker.env.replication_password },
+        Login { role: "pgbouncer", password: &asker.env.pooler_password },
+    ];
     let (there, (local, agent_clock), etcd, (patroni, date), postgres, haproxy, pgbouncer) = tokio::join!(
         is_there(asker, address),
         ask_agent(asker, node),
         ask_etcd(asker, node),
         ask_patroni(asker, address),
-        postgres::ask(address, login, asker.deadline),
+        postgres::ask(address, login, &others, asker.deadline),
         ask_haproxy(asker, address),
         pgbouncer::ask(address, login, asker.deadline),
     );

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use pgstack_cluster_view::{Login, Row, Silence, Source, Sql};
 use pgstack_health::Postgres;
 use pgstack_topology::port;
@@ -78,10 +79,16 @@ struct Told {
     facts: Postgres,
 }
 
-/// Asks the PostgreSQL at an address; also tells how far its clock is ahead of ours, in milliseconds.
-pub(super) async fn ask(address: Ipv4Addr, login: Login<'_>, deadline: Instant) -> Result<(Postgres, i64), Silence> {
-    let source = Source { address, port: port::POSTGRES, database: "postgres", options: Some(OPTIONS) };
-    let sql = Sql::connect(source, login, deadline).await?;
+/// Asks the PostgreSQL at an address as the superuser, and a primary also whether it lets the `others` in. Tells
+/// how far its clock is ahead of ours, too, in milliseconds.
+pub(super) async fn ask(
+    address: Ipv4Addr,
+    superuser: Login<'_>,
+    others: &[Login<'_>],
+    deadline: Instant,
+) -> Result<(Postgres, i64), Silence> {
+    let source = || Source { address, port: port::POSTGRES, database: "postgres", options: Some(OPTIONS) };
+    let sql = Sql::connect(source(), superuser, deadline).await?;
     let stopwatch = Stopwatch::start();
     let rows = sql.rows(FACTS).await?;
     let way = stopwatch.stop();
@@ -97,6 +104,13 @@ pub(super) async fn ask(address: Ipv4Addr, login: Login<'_>, deadline: Instant) 
         if sql.rows(&replayed).await?.first().and_then(Row::first) == Some("t") {
             facts.replay_lag_s = None;
         }
+    }
+    if !facts.in_recovery {
+        let refused = others.iter().map(async |other| {
+            let refused = matches!(Sql::connect(source(), *other, deadline).await, Err(Silence::Password));
+            refused.then(|| other.role.to_owned())
+        });
+        facts.refused_roles = join_all(refused).await.into_iter().flatten().collect();
     }
     Ok((facts, clock::offset(clock_ms, way)))
 }

@@ -83,13 +83,18 @@ fn memory(node: &Node, local: &Local) -> Vec<Trouble> {
     killed
         .map(|(service, container)| {
             let what = format!("{service} on node {id} was killed by the kernel for its memory");
-            Trouble::of(code::OUT_OF_MEMORY, Severity::Warning, id, what)
+            let trouble = Trouble::of(code::OUT_OF_MEMORY, Severity::Warning, id, what)
                 .service(service)
                 .seen(format!("Docker on node {id}: container {service}: OOMKilled, {}", state(container)))
                 .because("the machine has too little memory for what runs on it, or a setting promises more than there is")
                 .by_hand(id, "`free -m` and `dmesg | grep -i oom` there: what used it up?")
-                .by_hand(None, "POSTGRES_SHARED_BUFFERS, POSTGRES_WORK_MEM and POSTGRES_MAX_CONNECTIONS in .env must fit into memory")
-                .safe(id, format!("docker compose up -d --no-deps {service}"), "starts it, where it does not run")
+                .by_hand(None, "POSTGRES_SHARED_BUFFERS, POSTGRES_WORK_MEM and POSTGRES_MAX_CONNECTIONS in .env must fit into memory");
+            if runs(container) {
+                // Docker remembers it until the container starts anew
+                let restart = format!("docker restart {service}");
+                return trouble.mend(id, Risk::Disturbing, restart, "once there is enough: cuts its clients off, and ends this finding");
+            }
+            trouble.safe(id, format!("docker compose up -d --no-deps {service}"), "starts it")
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use super::trouble::{Trouble, nodes};
 use crate::{Etcd, Node, Risk, Severity, code};
 
 /// A learner gets its vote within seconds. After so long something keeps it from that.
-const LEARNER_MS: u64 = 120_000;
+const LEARNER_MS: u64 = 60_000;
 /// A quorum read takes a few milliseconds.
 const SLOW_MS: u64 = 500;
 
@@ -198,7 +198,10 @@ fn alarms(scene: &Scene<'_>) -> Vec<Trouble> {
             let seen = format!("etcd on node {}: alarm {} of {place}", from.id, raised.alarm);
             match raised.alarm.as_str() {
                 "NOSPACE" => troubles.push(full(scene, &place, node).seen(seen)),
-                "CORRUPT" => troubles.push(corrupt(&place, node).seen(seen)),
+                "CORRUPT" => {
+                    let is_gone = node.is_none() && !etcd.members.iter().any(|member| member.id == raised.member);
+                    troubles.push(corrupt(&place, node, is_gone && !etcd.members.is_empty()).seen(seen));
+                }
                 _ => {}
             }
         }
@@ -254,21 +257,31 @@ fn full(scene: &Scene<'_>, place: &str, node: Option<NodeId>) -> Trouble {
     trouble.safe(None, DISARM, "last, once: lets etcd write again")
 }
 
-fn corrupt(place: &str, node: Option<NodeId>) -> Trouble {
+/// Lowering the alarm lets the damaged member serve again, so that comes after it is replaced, and never by itself.
+fn corrupt(place: &str, node: Option<NodeId>, is_gone: bool) -> Trouble {
+    if is_gone {
+        let what = format!("etcd of {place}, which is gone, has left an alarm behind: its data was damaged");
+        return Trouble::cluster(code::ETCD_CORRUPT, Severity::Critical, what)
+            .service("etcd")
+            .because("the damaged member was replaced; until its alarm is lowered, no member serves")
+            .safe(None, DISARM, "once");
+    }
     let what = format!("etcd of {place} found that its data differs from the others'");
     let trouble = match node {
         Some(id) => Trouble::of(code::ETCD_CORRUPT, Severity::Critical, id, what),
         None => Trouble::cluster(code::ETCD_CORRUPT, Severity::Critical, what),
     };
     trouble
-        .because("a disk or a crash damaged it; etcd stops it so that nobody reads what is wrong")
+        .service("etcd")
+        .because(
+            "a disk or a crash damaged it; etcd serves nobody until it is replaced, so that no one reads what is wrong",
+        )
         .mend(
             node,
             Risk::Destructive,
-            "docker compose stop etcd && mv data/etcd data/etcd.corrupt && ./deploy",
-            "on that node alone, while the others have a quorum: it joins anew with a fresh copy",
+            format!("docker compose stop etcd && mv data/etcd data/etcd.$(date +%s) && ./deploy && {DISARM}"),
+            "on that node alone: it joins anew with a fresh copy, and etcd serves again; the old data is kept",
         )
-        .safe(None, DISARM, "afterwards, once")
 }
 
 fn strangers(scene: &Scene<'_>) -> Vec<Trouble> {

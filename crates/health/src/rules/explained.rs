@@ -28,8 +28,8 @@ const EVERYTHING: &[&str] = &["*"];
 const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     // who does not answer at all explains whatever is odd about that node
     (NODE_SILENT, "", Node, EVERYTHING),
-    (AGENT_REFUSES, "", Node, &[ENV_DIFFERS, POOLER_PASSWORD, DCS_ENV_DIFFERS]),
-    (AGENT_SILENT, "", Node, &[SLOT, POOLER_PASSWORD]),
+    (AGENT_REFUSES, "", Node, &[ENV_DIFFERS, PASSWORD_REFUSED, DCS_ENV_DIFFERS]),
+    (AGENT_SILENT, "", Node, &[SLOT, PASSWORD_REFUSED]),
     // a port that is shut explains what others miss behind it
     (PORT_BLOCKED, "etcd", NodeOrFollowers, &[FAILSAFE_ACTIVE, MEMBER_DOWN]),
     (PORT_BLOCKED, "patroni", NodeOrFollowers, &[NOT_STREAMING, WRITES_ASTRAY, PROXY_MISSES_REPLICA, SLOT, LAGGING]),
@@ -52,7 +52,7 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
             ADDRESS_WRONG,
         ],
     ),
-    (CONTAINER_DOWN, "haproxy", Node, &[CLIENTS_WAIT, POOLER_PASSWORD]),
+    (CONTAINER_DOWN, "haproxy", Node, &[CLIENTS_WAIT, PASSWORD_REFUSED]),
     (CONTAINER_DOWN, "", Service, &[CONTAINER_OUTDATED, FILES_UNREAD]),
     (OUT_OF_MEMORY, "", Service, &[CONTAINER_DOWN, CONTAINER_FAILS]),
     (CONTAINER_FAILS, "etcd", Node, &[FAILSAFE_ACTIVE]),
@@ -71,8 +71,15 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     (QUORUM_LOST, "etcd", Cluster, &[CONTAINER_FAILS, PORT_BLOCKED]),
     (ETCD_FULL, "", Cluster, &[ETCD_SLOW, FAILSAFE_ACTIVE, NO_LEADER, MEMBER_DOWN]),
     (ETCD_FULL, "etcd", Cluster, &[CONTAINER_FAILS]),
-    (ETCD_CORRUPT, "", Node, &[MEMBER_DOWN, CONTAINER_FAILS, ETCD_SLOW]),
-    (ETCD_SPLIT, "", Node, &[MEMBER_DOWN, MEMBER_MISSING, FAILSAFE_ACTIVE, CONTAINER_FAILS, MEMBER_FOREIGN]),
+    (ETCD_CORRUPT, "", Cluster, &[MEMBER_DOWN, FAILSAFE_ACTIVE, ETCD_SLOW, NO_LEADER]),
+    (ETCD_CORRUPT, "etcd", Cluster, &[CONTAINER_FAILS]),
+    // a Patroni that is started there would believe the wrong etcd, so what does not run waits
+    (
+        ETCD_SPLIT,
+        "",
+        Node,
+        &[MEMBER_DOWN, MEMBER_MISSING, FAILSAFE_ACTIVE, CONTAINER_FAILS, CONTAINER_DOWN, MEMBER_FOREIGN],
+    ),
     (MEMBER_DOWN, "etcd", Service, &[CONTAINER_FAILS]),
     (MEMBER_DOWN, "", Node, &[FAILSAFE_ACTIVE]),
     // who is counted among the voters and should not be, or the other way round
@@ -99,8 +106,9 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     (WRITES_ASTRAY, "", Node, &[CLIENTS_WAIT]),
     (PROXY_TWO_PRIMARIES, "", Node, &[CLIENTS_WAIT]),
     (POOLER_PAUSED, "", Node, &[CLIENTS_WAIT]),
-    (POOLER_PASSWORD, "", Node, &[CLIENTS_WAIT]),
-    (POOLER_PASSWORD, "pgbouncer", Service, &[CONTAINER_FAILS]),
+    (PASSWORD_REFUSED, "", Node, &[CLIENTS_WAIT]),
+    (PASSWORD_REFUSED, "patroni", NodeOrFollowers, &[NOT_STREAMING, SLOT, LAGGING]),
+    (PASSWORD_REFUSED, "pgbouncer", Service, &[CONTAINER_FAILS]),
     // the VIP
     (OWNER_DEAD, "", Service, &[CONTAINER_DOWN, CONTAINER_FAILS]),
     (VIP_FOREIGN, "", Cluster, &[NO_OWNER]),
@@ -109,7 +117,7 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     (FILE_ODD, "docker-compose.yaml", Node, &[CONTAINER_OUTDATED]),
     (FILES_UNREAD, "haproxy", Node, &[WRITES_ASTRAY, PROXY_MISSES_REPLICA]),
     (ENV_INVALID, "", Node, &[FILE_ODD, ADDRESS_NOT_HERE]),
-    (ENV_DIFFERS, "", Node, &[FILE_ODD, POOLER_PASSWORD, NO_KEEPALIVED, VERSIONS_DIFFER]),
+    (ENV_DIFFERS, "", Node, &[FILE_ODD, PASSWORD_REFUSED, NO_KEEPALIVED, VERSIONS_DIFFER]),
     (DCS_ENV_DIFFERS, "", Node, &[FILE_ODD, FILES_UNREAD]),
     (ADDRESS_NOT_HERE, "", Node, &[ADDRESS_WRONG, FILE_ODD, NO_KEEPALIVED]),
     (DISK, "", Node, &[ETCD_SLOW]),

@@ -2,7 +2,7 @@
 
 use super::scene::{Scene, as_number, container};
 use super::trouble::{Trouble, nodes};
-use crate::{Dcs, DcsMember, Node, Patroni, Risk, Severity, code};
+use crate::{Dcs, DcsMember, Haproxy, Node, Patroni, Risk, Severity, code};
 
 pub(super) const EDIT: &str = "docker exec patroni patronictl -c /config/patroni.yml edit-config --quiet --force";
 
@@ -41,14 +41,12 @@ fn no_leader(scene: &Scene<'_>, dcs: &Dcs) -> Option<Trouble> {
     }
     let candidates: Vec<_> = scene.patronis().filter(|(_, patroni)| could_lead(patroni)).collect();
     let paused = scene.patronis().any(|(_, patroni)| patroni.paused);
-    // For how long no HAProxy has had a primary: that is how long this may have gone on at most.
-    let since = scene
-        .proxies()
-        .filter_map(|(_, proxy)| {
-            let servers = || proxy.servers.iter().filter(|server| server.backend == "primary");
-            servers().all(|server| !server.is_up).then(|| servers().map(|server| server.since_s).min())?
-        })
-        .max();
+    // For how long no HAProxy has had a primary: one that still sees it means that this has only just begun.
+    let without = |proxy: &Haproxy| {
+        let servers = || proxy.servers.iter().filter(|server| server.backend == "primary");
+        if servers().any(|server| server.is_up) { Some(0) } else { servers().map(|server| server.since_s).min() }
+    };
+    let since = scene.proxies().filter_map(|(_, proxy)| without(proxy)).min();
     // the leader key runs out, etcd and Patroni elect: that takes some seconds however short loop_wait is
     let patience = scene.number("ttl", 30) + scene.number("loop_wait", 10).max(ELECTION_S);
     if !paused && !candidates.is_empty() && since.is_some_and(|since| since < patience) {

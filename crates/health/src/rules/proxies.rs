@@ -1,9 +1,9 @@
-//! 060 to 065: what HAProxy and PgBouncer do with clients.
+//! 060 to 065: what HAProxy and PgBouncer do with clients, and passwords that are refused.
 
 use pgstack_topology::NodeId;
 
 use super::patroni::is_on;
-use super::scene::{Scene, Silence, container, is_young, silence};
+use super::scene::{Scene, Silence, is_young, silence};
 use super::trouble::Trouble;
 use crate::{DbServer, Haproxy, Node, Patroni, Pgbouncer, Severity, code};
 
@@ -215,23 +215,29 @@ fn waiting(scene: &Scene<'_>, node: &Node, pooler: &Pgbouncer) -> Option<Trouble
 
 fn password(node: &Node) -> Option<Trouble> {
     let id = node.id;
-    let refused = (silence(&node.pgbouncer) == Some(Silence::Password)).then(|| node.pgbouncer.why()).flatten();
-    let said = container(node, "pgbouncer").and_then(|container| container.trouble.as_deref());
-    let said = said.filter(|said| said.contains("password") || said.contains("log in"));
-    if refused.is_none() && said.is_none() {
-        return None;
+    let (mut lines, mut services) = (Vec::new(), Vec::new());
+    if silence(&node.pgbouncer) == Some(Silence::Password) {
+        lines.push(format!("PgBouncer on node {id}: role postgres: the password is refused"));
+        services.push(("PgBouncer", "pgbouncer"));
     }
-    let what = format!("the pooler of node {id} and its passwords do not fit");
-    let mut trouble = Trouble::of(code::POOLER_PASSWORD, Severity::Warning, id, what)
-        .service("pgbouncer")
-        .because("a password was changed in .env or in PostgreSQL, and `deploy` has not finished since on every node")
-        .safe(id, "./deploy", "makes its files anew, and PostgreSQL's roles on the leader's node")
+    let superuser = (silence(&node.postgres) == Some(Silence::Password)).then_some("postgres");
+    let others = node.postgres.known().into_iter().flat_map(|postgres| &postgres.refused_roles).map(String::as_str);
+    let refused: Vec<&str> = superuser.into_iter().chain(others).collect();
+    if !refused.is_empty() {
+        lines.extend(
+            refused.iter().map(|role| format!("PostgreSQL on node {id}: role {role}: the password is refused")),
+        );
+        services.push(("PostgreSQL", "patroni"));
+    }
+    let names: Vec<&str> = services.iter().map(|(name, _)| *name).collect();
+    let verb = if names.len() == 1 { "refuses" } else { "refuse" };
+    let what = format!("{} on node {id} {verb} a password of .env", names.join(" and "));
+    let trouble = Trouble::of(code::PASSWORD_REFUSED, Severity::Warning, id, what)
+        .several("passwords of .env are refused")
+        .seen_all(lines)
+        .because("it was changed in .env or with SQL, and `deploy` has not finished since on every node")
+        .safe(id, "./deploy", "makes its files anew, and on the leader's node PostgreSQL's roles")
         .by_hand(None, "run it on all nodes: the leader's changes the roles, and each waits until all agree");
-    if let Some(why) = refused {
-        trouble = trouble.seen(format!("PgBouncer on node {id}: {why}"));
-    }
-    if let Some(said) = said {
-        trouble = trouble.seen(format!("log of pgbouncer on node {id}: {said}"));
-    }
-    Some(trouble)
+    let of_services = services.iter().fold(trouble, |trouble, (_, service)| trouble.service(*service));
+    (!services.is_empty()).then_some(of_services)
 }

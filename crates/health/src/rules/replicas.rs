@@ -173,7 +173,8 @@ fn down(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
     let empty = patroni.role == "uninitialized";
     // without a leader an empty node has nothing to copy
     let broken_now = BROKEN.contains(&patroni.state.as_str()) && (!empty || scene.leader().is_some());
-    (broken_now && !is_young(node, "patroni"))
+    // who is demoted stops for a moment
+    (broken_now && !scene.settling() && !is_young(node, "patroni"))
         .then(|| broken(scene, node).seen(format!("Patroni on node {}: {}, {}", node.id, patroni.role, patroni.state)))
 }
 
@@ -211,7 +212,9 @@ fn lag(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
     let name = node.id.patroni_name();
     let standby = leader.postgres.known().and_then(|it| it.standbys.iter().find(|standby| standby.name == name));
     let bytes = standby.map(|standby| standby.lag_bytes).or(patroni.lag_bytes)?;
-    let seconds = standby.and_then(|standby| standby.lag_s).or_else(|| node.postgres.known()?.replay_lag_s);
+    // the leader's figure is that of the last answer: it stands still where the replay does
+    let seconds = [standby.and_then(|standby| standby.lag_s), node.postgres.known().and_then(|it| it.replay_lag_s)];
+    let seconds = seconds.into_iter().flatten().reduce(f64::max);
     let max = scene.number("maximum_lag_on_failover", 1_048_576);
     if bytes <= max || seconds.is_some_and(|seconds| seconds < LAG_S) || scene.settling() {
         return None;

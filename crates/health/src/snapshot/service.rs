@@ -148,6 +148,8 @@ pub struct Postgres {
     pub standbys: Vec<Standby>,
     /// Its replication slots.
     pub slots: Vec<Slot>,
+    /// Roles of the stack, beside the superuser, whose password in `.env` it refuses. Only a primary is asked.
+    pub refused_roles: Vec<String>,
 }
 
 /// One that streams from a PostgreSQL.

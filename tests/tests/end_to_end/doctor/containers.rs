@@ -76,3 +76,32 @@ fn a_service_that_has_not_read_its_new_file() {
         }
     });
 }
+
+#[test]
+fn a_pooler_that_the_kernel_took_memory_from() {
+    trouble(async |patients| {
+        // what runs beside the pooler in its container eats its memory up
+        let script =
+            "docker update --memory 24m --memory-swap 24m pgbouncer; docker exec pgbouncer tail /dev/zero || true";
+        patients.breaks(patients.replica(), script, &["014"]).await;
+        let undo = format!("cd {}; docker rm -f pgbouncer; ./deploy", pgstack_lab::STACK);
+        patients.replica().sh(&undo).await.expect("without the limit");
+    });
+}
+
+#[test]
+fn a_pooler_of_another_version() {
+    trouble(async |patients| {
+        // an image that was built anew under the same name
+        let script = "image=$(docker inspect --format '{{.Config.Image}}' pgbouncer); docker tag $image kept:1
+                      made=$(docker create $image); docker cp $made:/usr/sbin/pgbouncer /tmp/pgbouncer
+                      sed -i 's/1\\.24\\.1/1.24.9/g' /tmp/pgbouncer; docker cp /tmp/pgbouncer $made:/usr/sbin/pgbouncer
+                      docker commit $made $image; docker rm $made; docker compose up -d --no-deps --force-recreate pgbouncer";
+        let replica = patients.replica();
+        replica.sh(&format!("cd {}; {script}", pgstack_lab::STACK)).await.expect("broken");
+        patients.show(&["087"]).await;
+        let same = "docker tag kept:1 $(docker inspect --format '{{.Config.Image}}' pgbouncer); docker rmi kept:1";
+        replica.sh(same).await.expect("the same image as on the others");
+        patients.mend().await;
+    });
+}

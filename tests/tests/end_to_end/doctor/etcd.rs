@@ -6,6 +6,15 @@ use super::trouble;
 
 const ETCDCTL: &str = "docker exec etcd etcdctl";
 
+/// The same alarm as etcd raises.
+fn alarm(name: &str) -> String {
+    format!(
+        "id=$(docker exec etcd etcdctl endpoint status --write-out=json | sed 's/.*\"member_id\":\\([0-9]*\\).*/\\1/'); \
+         curl -fsS -m 5 http://$(hostname -i | cut -d' ' -f1):2379/v3/maintenance/alarm \
+         -d '{{\"action\":\"ACTIVATE\",\"memberID\":\"'$id'\",\"alarm\":\"{name}\"}}'"
+    )
+}
+
 #[test]
 fn a_quorum_that_is_lost() {
     trouble(async |patients| {
@@ -33,10 +42,7 @@ fn an_etcd_that_hangs() {
 #[test]
 fn a_database_that_is_full() {
     trouble(async |patients| {
-        let script = "id=$(docker exec etcd etcdctl endpoint status --write-out=json | sed 's/.*\"member_id\":\\([0-9]*\\).*/\\1/'); \
-                      curl -fsS -m 5 http://$(hostname -i | cut -d' ' -f1):2379/v3/maintenance/alarm \
-                      -d '{\"action\":\"ACTIVATE\",\"memberID\":\"'$id'\",\"alarm\":\"NOSPACE\"}'";
-        patients.breaks(patients.replica(), script, &["024"]).await;
+        patients.breaks(patients.replica(), &alarm("NOSPACE"), &["024"]).await;
     });
 }
 
@@ -57,5 +63,93 @@ fn a_node_that_etcd_does_not_know() {
         leader.sh(&script).await.expect("removed");
         patients.show(&["027"]).await;
         patients.mend().await;
+    });
+}
+
+#[test]
+fn a_member_whose_data_is_damaged() {
+    trouble(async |patients| {
+        patients.breaks(patients.replica(), &alarm("CORRUPT"), &["025"]).await;
+        patients.replica().sh(&format!("rm -rf {STACK}/data/etcd.[0-9]*")).await.expect("tidied");
+    });
+}
+
+#[test]
+fn a_damaged_member_that_was_replaced_by_hand() {
+    trouble(async |patients| {
+        let replica = patients.replica();
+        let script = "docker compose stop etcd; rm -rf data/etcd; ./deploy";
+        replica.sh(&format!("cd {STACK}; {}; {script}", alarm("CORRUPT"))).await.expect("replaced");
+        // all that is left is the alarm, which keeps everybody from etcd
+        patients.show(&["025"]).await;
+        patients.mend().await;
+    });
+}
+
+#[test]
+fn a_learner_that_never_got_its_vote() {
+    trouble(async |patients| {
+        let (leader, replica) = (patients.leader(), patients.replica());
+        let peer = |machine: &pgstack_lab::Machine| format!("etcd{}=http://{}:2380", machine.id(), machine.address());
+        let all: Vec<String> = patients.machines.iter().map(peer).collect();
+        replica.sh("docker stop etcd").await.expect("stopped");
+        let script = format!(
+            "id=$({ETCDCTL} member list | grep {address}:2380 | cut -d, -f1); {ETCDCTL} member remove $id
+             until {ETCDCTL} member add etcd{id} --learner --peer-urls=http://{address}:2380; do sleep 0.5; done",
+            address = replica.address(),
+            id = replica.id()
+        );
+        leader.sh(&script).await.expect("added");
+        let script = format!(
+            "cd {STACK}; rm -rf data/etcd/member
+             sed -i 's#^initial-cluster:.*#initial-cluster: \"{}\"#' etcd/etcd.yml; docker start etcd",
+            all.join(",")
+        );
+        replica.sh(&script).await.expect("joined");
+        patients.show(&["023"]).await;
+        patients.mend().await;
+    });
+}
+
+#[test]
+fn a_member_that_began_a_cluster_of_its_own() {
+    trouble(async |patients| {
+        let replica = patients.replica();
+        let script = format!(
+            "docker stop patroni etcd; rm -rf data/etcd/member
+             sed -i 's#^initial-cluster:.*#initial-cluster: \"etcd{id}=http://{address}:2380\"#
+                     s/^initial-cluster-state:.*/initial-cluster-state: \"new\"/
+                     s/^initial-cluster-token:.*/initial-cluster-token: \"another\"/' etcd/etcd.yml
+             docker start etcd",
+            id = replica.id(),
+            address = replica.address()
+        );
+        patients.breaks(replica, &script, &["028"]).await;
+        replica.sh(&format!("rm -rf {STACK}/data/etcd.[0-9]*")).await.expect("tidied");
+    });
+}
+
+#[test]
+fn an_etcd_that_is_slow() {
+    trouble(async |patients| {
+        // one that does not lead, so that the others do not notice
+        let mut slow = None;
+        for machine in &patients.machines {
+            let status = machine.sh(&format!("{ETCDCTL} endpoint status --write-out=fields")).await.expect("status");
+            let field = |name: &str| {
+                let line = status.lines().find(|line| line.starts_with(&format!("\"{name}\""))).expect("a field");
+                line.rsplit(' ').next().map(str::to_owned)
+            };
+            if field("MemberID") != field("Leader") {
+                slow = Some(machine);
+            }
+        }
+        let slow = slow.expect("a follower");
+        let script = "rm -f /tmp/quick; pid=$(docker inspect --format '{{.State.Pid}}' etcd)
+             nohup sh -c \"until [ -e /tmp/quick ]; do kill -STOP $pid; sleep 0.7; kill -CONT $pid; sleep 0.02; done\" \
+             >/dev/null 2>&1 &";
+        slow.sh(script).await.expect("slow");
+        patients.show(&["029"]).await;
+        slow.sh("touch /tmp/quick").await.expect("quick again");
     });
 }

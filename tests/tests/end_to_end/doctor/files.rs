@@ -1,6 +1,7 @@
 //! `.env` and the generated files.
 
 use pgstack_lab::STACK;
+use pgstack_tests::doctor::names;
 
 use super::trouble;
 
@@ -17,8 +18,8 @@ fn an_env_that_cannot_be_read() {
     trouble(async |patients| {
         let replica = patients.replica();
         replica.sh(&format!("cd {STACK}; echo VIP_PREFIX=240 >> .env")).await.expect("broken");
-        for machine in patients.machines.iter().filter(|machine| machine.id() != replica.id()) {
-            patients.shows(machine, &["081"]).await;
+        for machine in patients.but(replica) {
+            names(machine, &["081"]).await;
         }
         // the node itself has no settings to look with, and says so
         let output = replica.run(&[&format!("{STACK}/doctor")]).await.expect("run");
@@ -50,8 +51,8 @@ fn a_superuser_password_that_differs() {
         let script = "cp -p .env .env.kept; sed -i 's/^POSTGRES_SUPERUSER_PASSWORD=.*/POSTGRES_SUPERUSER_PASSWORD=another-long-one-17/' .env";
         let replica = patients.replica();
         replica.sh(&format!("cd {STACK}; {script}")).await.expect("broken");
-        for machine in patients.machines.iter().filter(|machine| machine.id() != replica.id()) {
-            patients.shows(machine, &["003"]).await;
+        for machine in patients.but(replica) {
+            names(machine, &["003"]).await;
         }
         replica.sh(&format!("cd {STACK}; mv .env.kept .env")).await.expect("mended");
     });
@@ -75,5 +76,20 @@ fn an_interface_that_does_not_exist() {
         replica.sh(&format!("cd {STACK}; cp -p .env .env.kept; {script}")).await.expect("broken");
         patients.show(&["086"]).await;
         replica.sh(&format!("cd {STACK}; mv .env.kept .env")).await.expect("mended");
+    });
+}
+
+#[test]
+fn a_password_that_is_short() {
+    trouble(async |patients| {
+        let everywhere = async |edit: &str| {
+            let script = format!("cd {STACK}; {edit}; ./deploy");
+            let deployed = patients.machines.iter().map(|machine| machine.sh(&script));
+            futures_util::future::try_join_all(deployed).await.expect("deployed");
+        };
+        let short = "sed -i.kept 's/^KEEPALIVED_AUTH_PASS=.*/KEEPALIVED_AUTH_PASS=a7k2q9/' .env; chmod 600 .env*";
+        everywhere(short).await;
+        patients.show(&["083"]).await;
+        everywhere("mv .env.kept .env").await;
     });
 }

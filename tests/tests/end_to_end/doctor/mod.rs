@@ -4,24 +4,19 @@
 mod containers;
 mod etcd;
 mod files;
+mod machine;
 mod nodes;
 mod patroni;
 mod postgres;
 mod proxies;
+mod replicas;
 mod vip;
-
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use pgstack_lab::{Lab, Machine, STACK};
 use pgstack_tests::cluster::{leader, with_cluster};
-use serde_json::Value;
+use pgstack_tests::doctor::{findings, names, text};
 
 use crate::LAB;
-
-/// How long a trouble may take until it shows, or until what mended it shows.
-const SETTLED: Duration = Duration::from_secs(60);
 
 /// The machines of a healthy cluster, on which `doctor` is silent.
 struct Patients<'a> {
@@ -68,23 +63,8 @@ impl Patients<'_> {
     /// Waits until `doctor` names exactly these codes on every machine that is on.
     async fn show(&self, codes: &[&str]) {
         for machine in self.living().await {
-            self.shows(&machine, codes).await;
+            names(&machine, codes).await;
         }
-    }
-
-    /// Waits until `doctor` names exactly these codes on one machine.
-    async fn shows(&self, machine: &Machine, codes: &[&str]) {
-        let wanted: BTreeSet<String> = codes.iter().map(|code| format!("PGS-{code}")).collect();
-        let last = Mutex::new(Vec::new());
-        let seen = within(SETTLED, async || {
-            let findings = findings(machine).await;
-            let found: BTreeSet<String> = findings.iter().map(|finding| text(&finding["code"])).collect();
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = findings;
-            (found == wanted).then_some(())
-        });
-        let seen = seen.await;
-        let last = serde_json::to_string_pretty(&*last.lock().unwrap_or_else(PoisonError::into_inner));
-        assert!(seen.is_some(), "node {}: wanted {wanted:?}, doctor says: {}", machine.id(), last.unwrap_or_default());
     }
 
     /// Does what `doctor` says: the safe mends by `--fix` on every node, then what is left as it is printed.
@@ -108,38 +88,15 @@ impl Patients<'_> {
         }
     }
 
+    /// All machines but one.
+    fn but(&self, machine: &Machine) -> impl Iterator<Item = &Machine> {
+        self.machines.iter().filter(move |other| other.id() != machine.id())
+    }
+
     /// Breaks something by a script on a machine, waits until the codes show everywhere, and does what is printed.
     async fn breaks(&self, machine: &Machine, script: &str, codes: &[&str]) {
         machine.sh(&format!("cd {STACK}; {script}")).await.expect("broken");
         self.show(codes).await;
         self.mend().await;
-    }
-}
-
-/// What `doctor` finds on a machine.
-async fn findings(machine: &Machine) -> Vec<Value> {
-    let output = machine.run(&[&format!("{STACK}/doctor"), "--json"]).await.expect("run");
-    let said: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
-    assert!(said["findings"].is_array(), "{}{}", output.stdout, output.stderr);
-    let findings = said["findings"].as_array().expect("findings").clone();
-    assert_eq!(output.code, i64::from(!findings.is_empty()), "{}", output.stdout);
-    findings
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-/// Looks again and again until there is something, or the time is up.
-async fn within<T>(limit: Duration, look: impl AsyncFn() -> Option<T>) -> Option<T> {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return Some(found);
-        }
-        if began.elapsed() > limit {
-            return None;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

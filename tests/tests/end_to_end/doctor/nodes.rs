@@ -1,5 +1,7 @@
 //! Nodes, their agents, and the ways to them.
 
+use pgstack_tests::doctor::names;
+
 use super::trouble;
 
 #[test]
@@ -35,9 +37,8 @@ fn a_firewall_before_a_port() {
         let source = format!("! -s {}", replica.address());
         replica.sh(&format!("iptables -I {rule} {source}")).await.expect("closed");
         // the machine itself comes through another way
-        let others: Vec<_> = patients.machines.iter().filter(|machine| machine.id() != replica.id()).collect();
-        for machine in others {
-            patients.shows(machine, &["004"]).await;
+        for machine in patients.but(replica) {
+            names(machine, &["004"]).await;
         }
         replica.sh(&format!("iptables -D {rule} {source}")).await.expect("opened");
     });

@@ -71,3 +71,43 @@ fn times_that_do_not_fit() {
         patients.leader().sh(&format!("{PATRONICTL} edit-config --force -s {before}")).await.expect("set back");
     });
 }
+
+#[test]
+fn a_cluster_that_nobody_leads() {
+    trouble(async |patients| {
+        // somebody stopped the leader in maintenance mode, so that nobody takes over
+        let script = format!("{PATRONICTL} pause --wait; docker stop patroni");
+        patients.breaks(patients.leader(), &script, &["010", "030", "033"]).await;
+    });
+}
+
+#[test]
+fn a_patroni_that_has_lost_etcd() {
+    trouble(async |patients| {
+        let replica = patients.replica();
+        let address = "$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' patroni)";
+        let rules = |what: &str| {
+            let rule = format!("-s {address} -p tcp --dport 2379 -j DROP");
+            format!("iptables {what} DOCKER-USER {rule}; iptables {what} INPUT {rule}")
+        };
+        replica.sh(&rules("-I")).await.expect("cut off");
+        patients.show(&["034"]).await;
+        replica.sh(&rules("-D")).await.expect("joined");
+    });
+}
+
+#[test]
+fn a_second_primary() {
+    trouble(async |patients| {
+        let replica = patients.replica();
+        // in maintenance mode Patroni lets both be
+        let script = format!("{PATRONICTL} pause --wait; docker exec patroni psql -XqAt -c 'SELECT pg_promote()'");
+        replica.sh(&script).await.expect("promoted");
+        patients.show(&["033", "038"]).await;
+        replica.sh(&format!("cd {}; docker compose stop patroni", pgstack_lab::STACK)).await.expect("at once");
+        let script = format!("cd {}; {PATRONICTL} resume --wait", pgstack_lab::STACK);
+        patients.leader().sh(&script).await.expect("the maintenance is over");
+        let script = format!("cd {0}; scripts/reclone --yes; rm -rf data/pg.[0-9]*", pgstack_lab::STACK);
+        replica.sh(&script).await.expect("then");
+    });
+}

@@ -60,3 +60,42 @@ fn a_replay_that_somebody_paused() {
         patients.breaks(patients.replica(), &script, &["050"]).await;
     });
 }
+
+#[test]
+fn connections_that_are_used_up() {
+    trouble(async |patients| {
+        let script = "docker exec -d patroni sh -c 'echo \"SELECT pg_sleep(120)\" >/tmp/sleep.sql; \
+                      pgbench -n -c 92 -T 120 -f /tmp/sleep.sql postgres'";
+        patients.leader().sh(script).await.expect("connected");
+        patients.show(&["048"]).await;
+        patients.leader().sh("docker exec patroni pkill pgbench").await.expect("ended");
+    });
+}
+
+#[test]
+fn data_without_checksums() {
+    trouble(async |patients| {
+        let replica = patients.replica();
+        let checksums = |what: &str| {
+            format!(
+                "docker stop patroni; docker run --rm -u 999:999 -v $PWD/data/pg:/home/postgres/pgdata \
+                 $(docker inspect --format '{{{{.Config.Image}}}}' patroni) pg_checksums {what} -D /home/postgres/pgdata/data; \
+                 docker start patroni"
+            )
+        };
+        replica.sh(&format!("cd {STACK}; {}", checksums("--disable"))).await.expect("off");
+        patients.show(&["046"]).await;
+        replica.sh(&format!("cd {STACK}; {}", checksums("--enable"))).await.expect("on");
+    });
+}
+
+#[test]
+fn a_password_that_was_changed_with_sql() {
+    trouble(async |patients| {
+        for role in ["postgres", "pgbouncer"] {
+            let script = format!("{PSQL} \"ALTER ROLE {role} PASSWORD 'another-than-in-env'\"");
+            patients.breaks(patients.leader(), &script, &["065"]).await;
+            patients.are_healthy().await;
+        }
+    });
+}

@@ -43,3 +43,11 @@ fn clients_that_wait_for_a_connection() {
         replica.sh("pkill psql").await.expect("ended");
     });
 }
+
+#[test]
+fn a_haproxy_that_takes_every_node_for_the_primary() {
+    trouble(async |patients| {
+        let script = "sed -i 's#OPTIONS /primary#OPTIONS /health#' haproxy/haproxy.cfg; docker restart haproxy";
+        patients.breaks(patients.replica(), script, &["061", "080"]).await;
+    });
+}

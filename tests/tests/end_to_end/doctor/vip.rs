@@ -37,3 +37,17 @@ fn an_owner_whose_haproxy_is_dead() {
         patients.mend().await;
     });
 }
+
+#[test]
+fn an_owner_whose_check_was_edited_and_whose_haproxy_is_dead() {
+    trouble(async |patients| {
+        let owner = vip_holder(patients.lab).await;
+        let script = "echo 'exit 0' >keepalived/check_haproxy.sh; docker stop haproxy";
+        patients.breaks(&owner, script, &["072", "080"]).await;
+    });
+}
+
+#[test]
+fn a_node_without_keepalived() {
+    trouble(async |patients| patients.breaks(patients.replica(), "docker rm -f keepalived", &["074"]).await);
+}

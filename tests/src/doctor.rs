@@ -1,0 +1,49 @@
+//! What `doctor` finds on a machine.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use pgstack_lab::{Machine, STACK};
+use serde_json::Value;
+
+/// How long a trouble may take until it shows, or until what mended it shows.
+const SETTLED: Duration = Duration::from_secs(90);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What `doctor --json` finds; its exit code must say the same.
+///
+/// # Panics
+/// When it says nothing that can be read.
+pub async fn findings(machine: &Machine) -> Vec<Value> {
+    let output = machine.run(&[&format!("{STACK}/doctor"), "--json"]).await.expect("run");
+    let said: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+    assert!(said["findings"].is_array(), "{}{}", output.stdout, output.stderr);
+    let findings = said["findings"].as_array().expect("findings").clone();
+    assert_eq!(output.code, i64::from(!findings.is_empty()), "{}", output.stdout);
+    findings
+}
+
+/// Waits until `doctor` finds exactly these codes (`033`) on a machine.
+///
+/// # Panics
+/// When it does not in 90 s; with what it last found.
+pub async fn names(machine: &Machine, codes: &[&str]) {
+    let wanted: BTreeSet<String> = codes.iter().map(|code| format!("PGS-{code}")).collect();
+    let began = Instant::now();
+    loop {
+        let findings = findings(machine).await;
+        let found: BTreeSet<String> = findings.iter().map(|finding| text(&finding["code"])).collect();
+        if found == wanted {
+            return;
+        }
+        let (id, last) = (machine.id(), serde_json::to_string_pretty(&findings).unwrap_or_default());
+        assert!(began.elapsed() < SETTLED, "node {id}: wanted {wanted:?}, doctor says: {last}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// A text of JSON.
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
