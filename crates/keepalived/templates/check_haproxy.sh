@@ -9,7 +9,8 @@
 #   2. PgBouncer on this node speaks PostgreSQL (Docker accepts connections for it even when it is
 #      dead, so being accepted proves nothing), and
 #   3. HAProxy on this node sees a primary, or no other node's HAProxy sees one either: while
-#      PostgreSQL fails over nobody sees a primary, and the VIP must not go, and
+#      PostgreSQL fails over nobody sees a primary, and the VIP must not go. But a node that is cut off from
+#      most others will see none until it is back, and clients that reach it wait in vain, and
 #   4. no other node holds the VIP with another .env (nodes, VIP, passwords). Such two need not hear
 #      each other's announcements, and whoever hears nobody would take the VIP as well.
 # It takes less than 2 seconds, also where nothing answers at all.
@@ -111,3 +112,7 @@ sleep 0.3
 [ "$(ask_haproxy "$me" 0.3)" != 200 ] || exit 0
 others=$(cat <&5)
 [[ $others != *200* ]] || no "HAProxy sees no primary here, but does on another node"
+reached=1
+for code in $others; do [ "$code" = 000 ] || reached=$((reached + 1)); done
+[ $((2 * reached)) -gt {{ peers.len() + 1 }} ] ||
+    no "HAProxy sees no primary here, and of {{ peers.len() + 1 }} nodes' HAProxies only $reached answer: no majority can elect one here"
