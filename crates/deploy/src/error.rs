@@ -133,6 +133,9 @@ pub enum DeployError {
         /// The service whose log tells more, and its last lines; fewer of them are shown.
         log: Option<(Service, Vec<String>)>,
     },
+    /// Patroni's maintenance mode keeps PostgreSQL as it is.
+    #[error("maintenance mode is on: Patroni starts no PostgreSQL and elects no leader")]
+    Maintenance,
     /// Patroni's times in `.env` do not fit with those in the DCS.
     #[error("what .env names does not fit with what the DCS has: {0}")]
     Times(#[from] TimesDoNotFit),
@@ -244,6 +247,8 @@ impl Hint for DeployError {
             Self::Reset(refusal) => refusal.hints(),
             Self::EtcdCopy { .. } => one("the old data is as it was, in data/etcd or data/etcd.TIME; run it again"),
             Self::Forget(refusal) => refusal.hints(),
+            Self::Maintenance => one("the services run; when the maintenance is over: \
+                 docker exec patroni patronictl -c /config/patroni.yml resume --wait; then run this again"),
             Self::NoDataAnywhere { .. } => vec![
                 "when a machine that has the data is switched off, switch it on".to_owned(),
                 "when a node's data cannot be read (`ls -ln data/pg data/pg/data`: it belongs to 999:999), \

@@ -20,6 +20,8 @@ const LOG_LINES: usize = 60;
 
 /// A leader that was woken up is given that long before the next time.
 const BETWEEN_WAKE_UPS: Duration = Duration::from_secs(2);
+/// In maintenance mode Patroni starts no PostgreSQL and elects nobody: after so long it will not come.
+const MAINTENANCE: Duration = Duration::from_secs(5);
 
 /// Where the cluster stands at the end of a deploy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,8 +78,19 @@ async fn postgres(site: &Site<'_>) -> Result<String, DeployError> {
     let me = site.env.local.me();
     site.console.begin("PostgreSQL");
     let mut woken: Option<Instant> = None;
+    let mut in_vain: Option<Instant> = None;
     loop {
         let (view, instance) = tokio::join!(site.observer.patroni_view(me), site.observer.instance(me));
+        match (&view, &instance) {
+            (Some(view), Some(instance))
+                if instance.pause && (view.leader().is_none() || instance.state == "stopped") =>
+            {
+                if in_vain.get_or_insert_with(Instant::now).elapsed() > MAINTENANCE {
+                    return Err(DeployError::Maintenance);
+                }
+            }
+            _ => in_vain = None,
+        }
         if let (Some(view), Some(instance)) = (&view, &instance)
             && instance.state == "running"
             && !instance.streams()

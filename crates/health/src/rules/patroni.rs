@@ -209,6 +209,12 @@ fn maintenance(scene: &Scene<'_>) -> Option<Trouble> {
     if by_dcs {
         trouble = trouble.seen("etcd: pause is true in Patroni's configuration");
     }
+    let stopped = scene.patronis().filter(|(_, patroni)| patroni.paused && patroni.state == "stopped");
+    trouble =
+        trouble
+            .seen_all(stopped.map(|(node, _)| {
+                format!("Patroni on node {}: PostgreSQL is stopped, and is not started now", node.id)
+            }));
     Some(
         trouble
             .because("somebody ran `patronictl pause` and has not resumed; a primary that dies now is not replaced")

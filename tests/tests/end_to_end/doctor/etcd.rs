@@ -145,11 +145,9 @@ fn an_etcd_that_is_slow() {
             }
         }
         let slow = slow.expect("a follower");
-        let script = "rm -f /tmp/quick; pid=$(docker inspect --format '{{.State.Pid}}' etcd)
-             nohup sh -c \"until [ -e /tmp/quick ]; do kill -STOP $pid; sleep 0.7; kill -CONT $pid; sleep 0.02; done\" \
-             >/dev/null 2>&1 &";
-        slow.sh(script).await.expect("slow");
+        // as on a machine that is far too busy
+        slow.sh("docker update --cpus 0.01 etcd").await.expect("slow");
         patients.show(&["029"]).await;
-        slow.sh("touch /tmp/quick").await.expect("quick again");
+        slow.sh("docker update --cpus 2 etcd").await.expect("quick again");
     });
 }

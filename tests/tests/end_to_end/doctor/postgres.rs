@@ -68,7 +68,8 @@ fn connections_that_are_used_up() {
                       pgbench -n -c 92 -T 120 -f /tmp/sleep.sql postgres'";
         patients.leader().sh(script).await.expect("connected");
         patients.show(&["048"]).await;
-        patients.leader().sh("docker exec patroni pkill pgbench").await.expect("ended");
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgbench'";
+        patients.leader().sh(&format!("{PSQL} \"{end}\"")).await.expect("ended");
     });
 }
 
