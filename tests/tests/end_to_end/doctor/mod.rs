@@ -12,6 +12,8 @@ mod proxies;
 mod replicas;
 mod vip;
 
+use std::collections::BTreeSet;
+
 use pgstack_lab::{Lab, Machine, STACK};
 use pgstack_tests::cluster::{leader, with_cluster};
 use pgstack_tests::doctor::{findings, names, text};
@@ -74,13 +76,15 @@ impl Patients<'_> {
             machine.run(&[&format!("{STACK}/doctor"), "--fix", "--yes"]).await.expect("run");
         }
         let living = self.living().await;
+        let mut done = BTreeSet::new();
         for finding in findings(&living[0]).await {
             for mend in finding["mends"].as_array().expect("mends") {
                 let (command, risk) = (text(&mend["command"]), text(&mend["risk"]));
-                if command.is_empty() || risk == "manual" {
+                let on = mend["node"].as_u64().map_or(living[0].id(), |node| u8::try_from(node).expect("a node"));
+                // what mends two findings is done once
+                if command.is_empty() || risk == "manual" || !done.insert((on, command.clone())) {
                     continue;
                 }
-                let on = mend["node"].as_u64().map_or(living[0].id(), |node| u8::try_from(node).expect("a node"));
                 let output =
                     self.machine(on).run(&["sh", "-c", &format!("cd {STACK} && {command}")]).await.expect("run");
                 assert_eq!(output.code, 0, "node {on}: {command}: {}{}", output.stdout, output.stderr);
