@@ -1,5 +1,10 @@
 //! Patroni and what it keeps in etcd.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pgstack_lab::STACK;
+use pgstack_tests::doctor::findings;
+
 use super::trouble;
 
 const PATRONICTL: &str = "docker exec patroni patronictl -c /config/patroni.yml";
@@ -54,9 +59,9 @@ fn a_container_address_that_is_registered() {
         let compose = "printf 'services:\\n  patroni:\\n    command: [\"/bin/sh\", \"-c\", \"set -a; . /config/patroni.env; \
                        PATRONI_POSTGRESQL_CONNECT_ADDRESS=172.18.0.3:5432; exec patroni /config/patroni.yml\"]\\n' \
                        > docker-compose.override.yaml; docker compose up -d --no-deps patroni";
-        replica.sh(&format!("cd {}; {compose}", pgstack_lab::STACK)).await.expect("broken");
+        replica.sh(&format!("cd {}; {compose}", STACK)).await.expect("broken");
         patients.show(&["031"]).await;
-        replica.sh(&format!("rm {}/docker-compose.override.yaml", pgstack_lab::STACK)).await.expect("removed");
+        replica.sh(&format!("rm {}/docker-compose.override.yaml", STACK)).await.expect("removed");
         patients.mend().await;
     });
 }
@@ -104,10 +109,30 @@ fn a_second_primary() {
         let script = format!("{PATRONICTL} pause --wait; docker exec patroni psql -XqAt -c 'SELECT pg_promote()'");
         replica.sh(&script).await.expect("promoted");
         patients.show(&["033", "038"]).await;
-        replica.sh(&format!("cd {}; docker compose stop patroni", pgstack_lab::STACK)).await.expect("at once");
-        let script = format!("cd {}; {PATRONICTL} resume --wait", pgstack_lab::STACK);
+        replica.sh(&format!("cd {}; docker compose stop patroni", STACK)).await.expect("at once");
+        let script = format!("cd {}; {PATRONICTL} resume --wait", STACK);
         patients.leader().sh(&script).await.expect("the maintenance is over");
-        let script = format!("cd {0}; scripts/reclone --yes; rm -rf data/pg.[0-9]*", pgstack_lab::STACK);
+        let script = format!("cd {0}; scripts/reclone --yes; rm -rf data/pg.[0-9]*", STACK);
         replica.sh(&script).await.expect("then");
+    });
+}
+
+#[test]
+fn a_switchover_is_none() {
+    trouble(async |patients| {
+        let switchover = format!("{}/scripts/switchover", STACK);
+        let ended = AtomicBool::new(false);
+        let moved = async {
+            let output = patients.leader().run(&[&switchover]).await.expect("run");
+            assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+            ended.store(true, Ordering::Relaxed);
+        };
+        let watched = async {
+            while !ended.load(Ordering::Relaxed) {
+                let findings = findings(patients.replica()).await;
+                assert!(findings.is_empty(), "{findings:#?}");
+            }
+        };
+        tokio::join!(moved, watched);
     });
 }
