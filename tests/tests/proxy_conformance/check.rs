@@ -86,6 +86,15 @@ fn a_node_holds_the_vip_only_while_it_can_serve_clients() {
     haproxy2.wait_for("! curl -fs http://127.0.0.1:8404/primary");
     assert_yes(&keepalived, "nobody sees a primary, so nobody would be better");
 
+    docker_ok(&["pause", &haproxy2.0]);
+    assert_yes(&keepalived, "node 2 is there, whatever its HAProxy does");
+    let other = nodes.envs[1].local.me().ip().to_string();
+    nodes.machine(1).exec_ok(&nowhere.map(|word| if word == unreachable { other.as_str() } else { word }));
+    assert_no(&keepalived, "no other node answers at all");
+    nodes.machine(1).exec_ok(&["ip", "neigh", "del", &other, "dev", "eth0"]);
+    docker_ok(&["unpause", &haproxy2.0]);
+    assert_yes(&keepalived, "node 2 is back");
+
     drop(pooler);
     assert_no(&keepalived, "PgBouncer does not answer");
     drop(haproxy1);

@@ -21,7 +21,7 @@ const LOG_LINES: usize = 60;
 /// A leader that was woken up is given that long before the next time.
 const BETWEEN_WAKE_UPS: Duration = Duration::from_secs(2);
 /// In maintenance mode Patroni starts no PostgreSQL and elects nobody: after so long it will not come.
-const MAINTENANCE: Duration = Duration::from_secs(5);
+const MAINTENANCE: Duration = Duration::from_secs(15);
 
 /// Where the cluster stands at the end of a deploy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,13 +50,16 @@ impl Summary {
 
 /// Waits for PostgreSQL, the stack's roles, HAProxy, PgBouncer and the VIP.
 pub(crate) async fn wait(site: &Site<'_>, before: &States) -> Result<Summary, DeployError> {
-    let leader = postgres(site).await?;
-    roles::ensure(site, before, &leader).await?;
-    if site.up == Up::WithVip {
+    let leader = postgres(site).await;
+    if let Ok(leader) = &leader {
+        roles::ensure(site, before, leader).await?;
+    }
+    if site.up == Up::WithVip && matches!(leader, Ok(_) | Err(DeployError::Maintenance)) {
         // before HAProxy is waited for: the nodes change their VRRP settings together
         site.console.begin("keepalived");
         vrrp::agreed(site, before).await?;
     }
+    let leader = leader?;
     proxies(site).await?;
     let vip_holder = if site.up == Up::WithVip { Some(vip(site).await?) } else { None };
     let local = &site.env.local;
@@ -82,9 +85,7 @@ async fn postgres(site: &Site<'_>) -> Result<String, DeployError> {
     loop {
         let (view, instance) = tokio::join!(site.observer.patroni_view(me), site.observer.instance(me));
         match (&view, &instance) {
-            (Some(view), Some(instance))
-                if instance.pause && (view.leader().is_none() || instance.state == "stopped") =>
-            {
+            (Some(view), Some(instance)) if instance.pause && is_left_alone(view, instance) => {
                 if in_vain.get_or_insert_with(Instant::now).elapsed() > MAINTENANCE {
                     return Err(DeployError::Maintenance);
                 }
@@ -123,6 +124,12 @@ async fn postgres(site: &Site<'_>) -> Result<String, DeployError> {
             return Err(not_ready(site, "PostgreSQL", detail, Service::Patroni).await);
         }
     }
+}
+
+/// Whether nothing changes here in maintenance mode: it is stopped, or nobody leads and this is no primary that takes
+/// the leader key back.
+fn is_left_alone(view: &View, instance: &Instance) -> bool {
+    instance.state == "stopped" || view.leader().is_none() && !instance.takes_writes()
 }
 
 async fn wake_the_leader(site: &Site<'_>, view: &View) {

@@ -65,7 +65,7 @@ pub(super) fn parse<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -
                 dcs.sync_leader = sync.leader.filter(|name| !name.is_empty());
                 dcs.sync_standbys = names(sync.sync_standby.as_deref().unwrap_or_default());
             }
-            "failover" => dcs.failover_pending = !matches!(value.trim(), "" | "{}" | "null"),
+            "failover" => dcs.failover_pending = is_pending(value),
             "history" => (dcs.timelines, dcs.history) = history(value),
             "config" => dcs.config = mask::json(serde_json::from_str(value).unwrap_or_default()),
             "failsafe" => {
@@ -85,6 +85,12 @@ pub(super) fn parse<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -
     let lag = |position: u64| Some(optime?.saturating_sub(position));
     let lags = positions.into_iter().filter_map(|(name, position)| Some((name, lag(position)?))).collect();
     Told { dcs, lags }
+}
+
+/// Whether a change of the leader is under way; one that is planned for later is not.
+fn is_pending(failover: &str) -> bool {
+    let scheduled = serde_json::from_str::<Value>(failover).ok().and_then(|value| value.get("scheduled_at").cloned());
+    !matches!(failover.trim(), "" | "{}" | "null") && scheduled.is_none_or(|at| at.is_null())
 }
 
 fn names(list: &str) -> Vec<String> {
@@ -211,6 +217,8 @@ mod tests {
         assert_eq!((dcs.leader, dcs.timelines, dcs.config), (None, 0, Value::Null));
         assert_eq!(dcs.members[0].name, "patroni9");
         assert!(dcs.failover_pending);
+        let tonight = r#"{"leader":"patroni1","scheduled_at":"2026-11-27T03:00:00+00:00"}"#;
+        assert!(!parsed(&[("failover", tonight)]).failover_pending);
         for nothing in ["", "{}", "null"] {
             assert!(!parsed(&[("failover", nothing)]).failover_pending, "{nothing}");
         }

@@ -32,7 +32,7 @@ WITH here AS MATERIALIZED (
 )
 SELECT json_build_object(
     'clock_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-    'received', received::text,
+    'replayed', replayed::text,
     'facts', json_build_object(
         'version', split_part(current_setting('server_version'), ' ', 1),
         'in_recovery', replica,
@@ -69,13 +69,13 @@ FROM wal";
 /// A replica that is further behind is looked at twice.
 const DOUBTFUL_S: f64 = 1.0;
 /// Between the two looks.
-const PAUSE: Duration = Duration::from_millis(150);
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// What [`FACTS`] answers.
 #[derive(Debug, Deserialize)]
 struct Told {
     clock_ms: i64,
-    received: Option<String>,
+    replayed: Option<String>,
     facts: Postgres,
 }
 
@@ -92,16 +92,16 @@ pub(super) async fn ask(
     let stopwatch = Stopwatch::start();
     let rows = sql.rows(FACTS).await?;
     let way = stopwatch.stop();
-    let Told { clock_ms, received, mut facts } =
+    let Told { clock_ms, replayed, mut facts } =
         told(&rows).ok_or_else(|| Silence::words("its answer cannot be read"))?;
     if facts.replay_lag_s.is_some_and(|lag| lag > DOUBTFUL_S)
-        && let Some(position) = received.filter(|position| is_position(position))
+        && let Some(position) = replayed.filter(|position| is_position(position))
     {
-        // After a quiet hour the first record that comes in seems to be an hour behind until it is replayed,
-        // a moment later.
+        // After a quiet hour the first record that comes in seems to be an hour behind until it is replayed, and so
+        // does a long transaction until it ends. Where the replay moves on, the leader knows how far behind it is.
         tokio::time::sleep(PAUSE).await;
-        let replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{position}'");
-        if sql.rows(&replayed).await?.first().and_then(Row::first) == Some("t") {
+        let moved = format!("SELECT pg_last_wal_replay_lsn() > '{position}'");
+        if sql.rows(&moved).await?.first().and_then(Row::first) == Some("t") {
             facts.replay_lag_s = None;
         }
     }
@@ -133,7 +133,7 @@ mod tests {
     fn an_answer_is_read_whole() {
         let row = Row::from([(
             "json_build_object",
-            r#"{"clock_ms" : 1795631829123, "received" : "0/4034648", "facts" : {"version" : "17.12", "in_recovery" : true,
+            r#"{"clock_ms" : 1795631829123, "replayed" : "0/4034648", "facts" : {"version" : "17.12", "in_recovery" : true,
                 "timeline" : 3, "system_id" : "7712179950434283552", "data_checksums" : true, "connections" : 7,
                 "max_connections" : 100, "replay_lag_s" : 1.250000, "replay_paused" : false,
                 "synchronous_standby_names" : "", "standbys" : [{"name" : "patroni2", "state" : "streaming",
@@ -141,7 +141,7 @@ mod tests {
                 "active" : true, "holds_bytes" : 16777216, "wal_status" : "reserved"}]}}"#,
         )]);
         let told = told(&[row]).expect("an answer");
-        assert_eq!((told.clock_ms, told.received.as_deref()), (1_795_631_829_123, Some("0/4034648")));
+        assert_eq!((told.clock_ms, told.replayed.as_deref()), (1_795_631_829_123, Some("0/4034648")));
         assert_eq!((told.facts.version.as_str(), told.facts.timeline), ("17.12", 3));
         assert_eq!(told.facts.replay_lag_s, Some(1.25));
         assert_eq!(told.facts.standbys[0].lag_s, None);

@@ -89,8 +89,15 @@ fn memory(node: &Node, local: &Local) -> Vec<Trouble> {
                 .because("the machine has too little memory for what runs on it, or a setting promises more than there is")
                 .by_hand(id, "`free -m` and `dmesg | grep -i oom` there: what used it up?")
                 .by_hand(None, "POSTGRES_SHARED_BUFFERS, POSTGRES_WORK_MEM and POSTGRES_MAX_CONNECTIONS in .env must fit into memory");
+            // Docker remembers it until the container starts anew
+            if runs(container) && service == "patroni" {
+                return trouble.by_hand(
+                    id,
+                    "this is told until the container starts anew, which restarts PostgreSQL: at a quiet moment, on the \
+                     leader's node ./scripts/switchover first, then `docker restart patroni`; not in maintenance mode",
+                );
+            }
             if runs(container) {
-                // Docker remembers it until the container starts anew
                 let restart = format!("docker restart {service}");
                 return trouble.mend(id, Risk::Disturbing, restart, "once there is enough: cuts its clients off, and ends this finding");
             }

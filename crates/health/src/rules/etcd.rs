@@ -198,10 +198,7 @@ fn alarms(scene: &Scene<'_>) -> Vec<Trouble> {
             let seen = format!("etcd on node {}: alarm {} of {place}", from.id, raised.alarm);
             match raised.alarm.as_str() {
                 "NOSPACE" => troubles.push(full(scene, &place, node).seen(seen)),
-                "CORRUPT" => {
-                    let is_gone = node.is_none() && !etcd.members.iter().any(|member| member.id == raised.member);
-                    troubles.push(corrupt(&place, node, is_gone && !etcd.members.is_empty()).seen(seen));
-                }
+                "CORRUPT" => troubles.push(corrupt(scene, &damage(etcd, &raised.member, node), &place).seen(seen)),
                 _ => {}
             }
         }
@@ -257,31 +254,79 @@ fn full(scene: &Scene<'_>, place: &str, node: Option<NodeId>) -> Trouble {
     trouble.safe(None, DISARM, "last, once: lets etcd write again")
 }
 
-/// Lowering the alarm lets the damaged member serve again, so that comes after it is replaced, and never by itself.
-fn corrupt(place: &str, node: Option<NodeId>, is_gone: bool) -> Trouble {
-    if is_gone {
-        let what = format!("etcd of {place}, which is gone, has left an alarm behind: its data was damaged");
-        return Trouble::cluster(code::ETCD_CORRUPT, Severity::Critical, what)
-            .service("etcd")
-            .because("the damaged member was replaced; until its alarm is lowered, no member serves")
-            .safe(None, DISARM, "once");
+/// Whose data an alarm CORRUPT means.
+enum Damage {
+    /// That of a node.
+    Node(NodeId),
+    /// That of a member which is none of the nodes.
+    Foreign,
+    /// That of a member which has been removed since.
+    Gone,
+    /// etcd found that the members differ, and does not know which one is right.
+    Somebody,
+}
+
+fn damage(etcd: &Etcd, member: &str, node: Option<NodeId>) -> Damage {
+    match node {
+        Some(id) => Damage::Node(id),
+        None if member == "0" || etcd.members.is_empty() => Damage::Somebody,
+        None if etcd.members.iter().any(|listed| listed.id == member) => Damage::Foreign,
+        None => Damage::Gone,
     }
-    let what = format!("etcd of {place} found that its data differs from the others'");
-    let trouble = match node {
-        Some(id) => Trouble::of(code::ETCD_CORRUPT, Severity::Critical, id, what),
-        None => Trouble::cluster(code::ETCD_CORRUPT, Severity::Critical, what),
+}
+
+/// Lowering alarms lets damaged members serve again: that comes when the last one is replaced, and never by itself.
+fn corrupt(scene: &Scene<'_>, damage: &Damage, place: &str) -> Trouble {
+    let of = |damage: &Damage, what: String| match damage {
+        Damage::Node(id) => Trouble::of(code::ETCD_CORRUPT, Severity::Critical, *id, what),
+        _ => Trouble::cluster(code::ETCD_CORRUPT, Severity::Critical, what),
     };
-    trouble
-        .service("etcd")
-        .because(
-            "a disk or a crash damaged it; etcd serves nobody until it is replaced, so that no one reads what is wrong",
-        )
-        .mend(
-            node,
-            Risk::Destructive,
-            format!("docker compose stop etcd && mv data/etcd data/etcd.$(date +%s) && ./deploy && {DISARM}"),
-            "on that node alone: it joins anew with a fresh copy, and etcd serves again; the old data is kept",
-        )
+    let raised: BTreeSet<(&str, bool)> = scene
+        .etcds()
+        .flat_map(|(_, etcd)| etcd.alarms.iter().map(move |raised| (etcd, raised)))
+        .filter(|(_, raised)| raised.alarm == "CORRUPT")
+        .map(|(etcd, raised)| {
+            let damage = self::damage(etcd, &raised.member, node_of(scene, &raised.member));
+            (raised.member.as_str(), matches!(damage, Damage::Gone))
+        })
+        .collect();
+    let others = raised.iter().filter(|(_, is_gone)| !is_gone).count();
+    match damage {
+        Damage::Gone => {
+            let what = format!("etcd of {place}, which is gone, has left an alarm behind: its data was damaged");
+            let trouble = of(damage, what)
+                .because("the damaged member was replaced; until its alarm is lowered, etcd takes no writes");
+            if others > 0 {
+                trouble.by_hand(None, "when the last damaged member is replaced: `etcdctl alarm disarm`")
+            } else {
+                trouble.safe(None, DISARM, "once")
+            }
+        }
+        Damage::Node(id) if others_have_a_quorum(scene, *id) => {
+            let last = if others == 1 { format!(" && {DISARM}") } else { String::new() };
+            let replace = "docker compose stop etcd && mv data/etcd data/etcd.$(date +%s) && ./deploy";
+            of(damage, format!("etcd of {place} found that its data differs from the others'"))
+                .because("a disk or a crash damaged it; etcd takes no writes until it is replaced")
+                .mend(
+                    *id,
+                    Risk::Destructive,
+                    format!("{replace}{last}"),
+                    "on that node alone: it joins anew with a fresh copy, and etcd serves again; the old data is kept",
+                )
+        }
+        Damage::Node(_) => of(damage, format!("etcd of {place} found that its data differs from the others'"))
+            .because("a disk or a crash damaged it; etcd takes no writes until it is replaced")
+            .by_hand(None, "first bring the other members back: without it they are no majority")
+            .by_hand(None, "then ask doctor again: it prints what replaces the damaged one"),
+        Damage::Foreign | Damage::Somebody => of(damage, "etcd found that its members' data differs".to_owned())
+            .because("a disk or a crash damaged one of them; etcd takes no writes until it is replaced")
+            .by_hand(
+                None,
+                "which one differs: `docker exec etcd etcdctl endpoint hashkv --cluster`; that one is replaced, and then \
+                 the alarm is lowered: docs/troubleshooting.md, PGS-025",
+            ),
+    }
+    .service("etcd")
 }
 
 fn strangers(scene: &Scene<'_>) -> Vec<Trouble> {

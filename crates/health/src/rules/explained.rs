@@ -29,7 +29,7 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     // who does not answer at all explains whatever is odd about that node
     (NODE_SILENT, "", Node, EVERYTHING),
     (AGENT_REFUSES, "", Node, &[ENV_DIFFERS, PASSWORD_REFUSED, DCS_ENV_DIFFERS]),
-    (AGENT_SILENT, "", Node, &[SLOT, PASSWORD_REFUSED]),
+    (AGENT_SILENT, "", Node, &[SLOT]),
     // a port that is shut explains what others miss behind it
     (PORT_BLOCKED, "etcd", NodeOrFollowers, &[FAILSAFE_ACTIVE, MEMBER_DOWN]),
     (PORT_BLOCKED, "patroni", NodeOrFollowers, &[NOT_STREAMING, WRITES_ASTRAY, PROXY_MISSES_REPLICA, SLOT, LAGGING]),
@@ -52,7 +52,7 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
             ADDRESS_WRONG,
         ],
     ),
-    (CONTAINER_DOWN, "haproxy", Node, &[CLIENTS_WAIT, PASSWORD_REFUSED]),
+    (CONTAINER_DOWN, "haproxy", Node, &[CLIENTS_WAIT]),
     (CONTAINER_DOWN, "", Service, &[CONTAINER_OUTDATED, FILES_UNREAD]),
     (OUT_OF_MEMORY, "", Service, &[CONTAINER_DOWN, CONTAINER_FAILS]),
     (CONTAINER_FAILS, "etcd", Node, &[FAILSAFE_ACTIVE]),
@@ -71,9 +71,10 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     (QUORUM_LOST, "etcd", Cluster, &[CONTAINER_FAILS, PORT_BLOCKED]),
     (ETCD_FULL, "", Cluster, &[ETCD_SLOW, FAILSAFE_ACTIVE, NO_LEADER, MEMBER_DOWN]),
     (ETCD_FULL, "etcd", Cluster, &[CONTAINER_FAILS]),
-    (ETCD_CORRUPT, "", Cluster, &[MEMBER_DOWN, FAILSAFE_ACTIVE, ETCD_SLOW, NO_LEADER]),
+    (ETCD_CORRUPT, "", Cluster, &[FAILSAFE_ACTIVE, ETCD_SLOW, NO_LEADER]),
+    (ETCD_CORRUPT, "", Node, &[MEMBER_DOWN]),
     (ETCD_CORRUPT, "etcd", Cluster, &[CONTAINER_FAILS]),
-    // a Patroni that is started there would believe the wrong etcd, so what does not run waits
+    // a Patroni that is started there would believe the wrong etcd: what does not run waits, and the mend starts it
     (
         ETCD_SPLIT,
         "",
@@ -107,7 +108,7 @@ const CAUSES: &[(&str, &str, Reach, &[&str])] = &[
     (PROXY_TWO_PRIMARIES, "", Node, &[CLIENTS_WAIT]),
     (POOLER_PAUSED, "", Node, &[CLIENTS_WAIT]),
     (PASSWORD_REFUSED, "", Node, &[CLIENTS_WAIT]),
-    (PASSWORD_REFUSED, "patroni", NodeOrFollowers, &[NOT_STREAMING, SLOT, LAGGING]),
+    (PASSWORD_REFUSED, "replication", NodeOrFollowers, &[NOT_STREAMING, SLOT, LAGGING]),
     (PASSWORD_REFUSED, "pgbouncer", Service, &[CONTAINER_FAILS]),
     // the VIP
     (OWNER_DEAD, "", Service, &[CONTAINER_DOWN, CONTAINER_FAILS]),

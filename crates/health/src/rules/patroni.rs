@@ -1,6 +1,6 @@
 //! 030 to 039: Patroni, and what it keeps in etcd.
 
-use super::scene::{Scene, as_number, container};
+use super::scene::{Scene, as_number, container, is_young};
 use super::trouble::{Trouble, nodes};
 use crate::{Dcs, DcsMember, Haproxy, Node, Patroni, Risk, Severity, code};
 
@@ -41,12 +41,15 @@ fn no_leader(scene: &Scene<'_>, dcs: &Dcs) -> Option<Trouble> {
     }
     let candidates: Vec<_> = scene.patronis().filter(|(_, patroni)| could_lead(patroni)).collect();
     let paused = scene.patronis().any(|(_, patroni)| patroni.paused);
-    // For how long no HAProxy has had a primary: one that still sees it means that this has only just begun.
+    // For how long HAProxy has had no primary. Most of them count: one alone may be blind, or see what is not there.
     let without = |proxy: &Haproxy| {
         let servers = || proxy.servers.iter().filter(|server| server.backend == "primary");
         if servers().any(|server| server.is_up) { Some(0) } else { servers().map(|server| server.since_s).min() }
     };
-    let since = scene.proxies().filter_map(|(_, proxy)| without(proxy)).min();
+    let grown = scene.proxies().filter(|(node, _)| !is_young(node, "haproxy"));
+    let mut times: Vec<u64> = grown.filter_map(|(_, proxy)| without(proxy)).collect();
+    times.sort_unstable();
+    let since = times.get(times.len() / 2).copied();
     // the leader key runs out, etcd and Patroni elect: that takes some seconds however short loop_wait is
     let patience = scene.number("ttl", 30) + scene.number("loop_wait", 10).max(ELECTION_S);
     if !paused && !candidates.is_empty() && since.is_some_and(|since| since < patience) {
@@ -279,7 +282,8 @@ fn failsafe_off(scene: &Scene<'_>) -> Option<Trouble> {
 
 fn sync(scene: &Scene<'_>, dcs: &Dcs) -> Option<Trouble> {
     let wanted = scene.switch("synchronous_mode") == Some(true);
-    if !wanted || !dcs.sync_standbys.is_empty() || dcs.leader.is_none() {
+    // a new leader needs a round to choose one
+    if !wanted || !dcs.sync_standbys.is_empty() || dcs.leader.is_none() || scene.settling() {
         return None;
     }
     let strict = scene.switch("synchronous_mode_strict") == Some(true);

@@ -229,6 +229,8 @@ fn password(node: &Node) -> Option<Trouble> {
         );
         services.push(("PostgreSQL", "patroni"));
     }
+    // what explains replicas that do not stream
+    let replication = refused.contains(&"replicator").then_some("replication");
     let names: Vec<&str> = services.iter().map(|(name, _)| *name).collect();
     let verb = if names.len() == 1 { "refuses" } else { "refuse" };
     let what = format!("{} on node {id} {verb} a password of .env", names.join(" and "));
@@ -238,6 +240,7 @@ fn password(node: &Node) -> Option<Trouble> {
         .because("it was changed in .env or with SQL, and `deploy` has not finished since on every node")
         .safe(id, "./deploy", "makes its files anew, and on the leader's node PostgreSQL's roles")
         .by_hand(None, "run it on all nodes: the leader's changes the roles, and each waits until all agree");
-    let of_services = services.iter().fold(trouble, |trouble, (_, service)| trouble.service(*service));
+    let of_services = services.iter().map(|(_, service)| *service).chain(replication);
+    let of_services = of_services.fold(trouble, Trouble::service);
     (!services.is_empty()).then_some(of_services)
 }

@@ -47,7 +47,9 @@ fn clients_that_wait_for_a_connection() {
 #[test]
 fn a_haproxy_that_takes_every_node_for_the_primary() {
     trouble(async |patients| {
-        let script = "sed -i 's#OPTIONS /primary#OPTIONS /health#' haproxy/haproxy.cfg; docker restart haproxy";
+        let script = "grep -q 'httpchk GET /primary' haproxy/haproxy.cfg
+                      sed -i '/expect rstring/d; s#httpchk GET /primary#httpchk GET /health#' haproxy/haproxy.cfg
+                      docker restart haproxy";
         patients.breaks(patients.replica(), script, &["061", "080"]).await;
     });
 }
