@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use pgstack_health::{Snapshot, code, examine, report, unknown};
+use pgstack_health::{Risk, Snapshot, code, examine, report, unknown};
 use pgstack_testing::golden::assert_golden;
 use pgstack_testing::repository;
 use proptest::prelude::*;
@@ -94,6 +94,20 @@ fn every_code_has_a_trouble_that_yields_it() {
     let yielded: BTreeSet<String> = troubles().into_iter().flat_map(|(_, trouble)| trouble.expects).collect();
     let missing: Vec<&str> = code::ALL.iter().map(|(code, _)| *code).filter(|code| !yielded.contains(*code)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Whoever lowers the alarm lets a damaged member serve again.
+#[test]
+fn the_alarm_of_damaged_data_is_lowered_only_when_no_damaged_member_is_left() {
+    for (name, trouble) in troubles().into_iter().filter(|(name, _)| name.starts_with("PGS-025")) {
+        let findings = examine(&snapshot_of(value_of(&trouble)));
+        let mends: Vec<_> = findings.iter().flat_map(|finding| &finding.mends).collect();
+        let lowers = |command: &str| command.contains("alarm disarm");
+        let safe = mends.iter().any(|mend| mend.risk == Risk::Safe && lowers(&mend.command));
+        let with_copy = mends.iter().any(|mend| mend.command.contains("./deploy && ") && lowers(&mend.command));
+        assert_eq!(safe, name == "PGS-025-gone", "{name}: {mends:#?}");
+        assert_eq!(with_copy, name == "PGS-025-corrupt", "{name}: {mends:#?}");
+    }
 }
 
 #[test]
