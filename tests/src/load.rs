@@ -77,6 +77,17 @@ pub struct Load {
     ports: &'static [u16],
     recorder: Arc<Recorder>,
     tasks: Vec<JoinHandle<()>>,
+    _end: End,
+}
+
+/// Ends the clients of a load that nobody stops, as where a test breaks off: they would burden the next one.
+#[derive(Debug)]
+struct End(Arc<Recorder>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Load {
@@ -106,7 +117,8 @@ impl Load {
         }
         let vip = lab.vip().await.expect("a VIP");
         tasks.extend(machines.iter().map(|machine| crate::vip_watch::watch(machine, vip, Arc::clone(&recorder))));
-        let load = Self { table: table.to_owned(), ports: plan.ports, recorder, tasks };
+        let end = End(Arc::clone(&recorder));
+        let load = Self { table: table.to_owned(), ports: plan.ports, recorder, tasks, _end: end };
         load.goes_on(Duration::from_secs(20)).await;
         load
     }

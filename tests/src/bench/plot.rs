@@ -47,7 +47,7 @@ pub fn svg(record: &Record, event: Event) -> Option<String> {
          height=\"{height:.0}\" role=\"img\" aria-label=\"{title}\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n\
          <rect class=\"page\" width=\"100%\" height=\"100%\"/>\n\
          <text class=\"title\" x=\"20\" y=\"26\">{title}</text>\n\
-         <text class=\"quiet\" x=\"20\" y=\"46\">Writes acknowledged through VIP:6432, per second; of each \
+         <text class=\"quiet\" x=\"20\" y=\"46\">Writes acknowledged through VIP:6432, per second; for each \
          settings the repeat with the median gap ({clients} clients)</text>\n",
         title = event.title(),
         clients = event.clients(),
