@@ -4,16 +4,15 @@
 
 mod client;
 mod poolers;
+mod rounds;
 
 use std::path::PathBuf;
 use std::{fs, io};
 
 use clap::Parser;
-use client::Client;
-use pgstack_lab::{Lab, Machine};
+use pgstack_lab::Lab;
 use pgstack_tests::bench::document;
-use pgstack_tests::bench::path::{Samples, Script, Way};
-use pgstack_tests::cluster::{Telling, leader, serving, up, vip_goes_to};
+use pgstack_tests::cluster::{Telling, serving, up};
 use pgstack_tests::settings::Settings;
 
 #[derive(Debug, Parser)]
@@ -58,48 +57,13 @@ async fn main() {
     machines.settings.extend(arguments.settings.of_env());
     lab.prepare(&machines, &Telling).await.expect("machines");
     serving(&lab).await;
-    let samples = measure(&lab, &arguments).await;
+    let samples = rounds::measure(&lab, &arguments).await;
     if !arguments.keep {
         lab.down().await.expect("removed");
     }
     let table = samples.markdown();
     println!("{table}");
     write(&arguments.out, &table).expect("the report is written");
-}
-
-/// The VIP lies on a machine that does not lead, as on two machines of three: the longer way.
-async fn measure(lab: &Lab, arguments: &Arguments) -> Samples {
-    let leader = leader(lab).await;
-    let machines = lab.machines().await.expect("machines");
-    let holder = machines.iter().find(|machine| machine.id() != leader.id()).expect("another machine");
-    let client = Client::of(lab, &leader).await;
-    client.fill(arguments.scale).await.expect("pgbench's tables");
-    let mut samples = Samples::default();
-    for round in 1..=arguments.rounds {
-        for several in [false, true] {
-            let original = if several { Some(poolers::begin(holder, arguments.poolers).await) } else { None };
-            settled(lab, holder).await;
-            for script in Script::ALL {
-                for &clients in &arguments.clients {
-                    for way in Way::ALL.into_iter().filter(|way| (*way == Way::Poolers) == several) {
-                        let sample = client.run(way, script, clients, arguments.seconds).await.expect("pgbench");
-                        eprintln!("round {round}, {}, {clients} clients, {way}: {sample:?}", script.name());
-                        samples.push(script, clients, way, sample);
-                    }
-                }
-            }
-            if let Some(original) = original {
-                poolers::end(holder, &original).await;
-            }
-        }
-    }
-    samples
-}
-
-/// A pooler that was started anew may have lost the VIP meanwhile.
-async fn settled(lab: &Lab, holder: &Machine) {
-    vip_goes_to(lab, holder.id()).await;
-    lab.verify(std::time::Duration::from_secs(30)).await.expect("rows through every port");
 }
 
 fn write(out: &PathBuf, table: &str) -> io::Result<()> {

@@ -65,16 +65,22 @@ fn repeats(record: &Record) -> String {
     let commits: BTreeSet<&str> = record.runs.iter().map(|run| run.commit.as_str()).collect();
     let commits = commits.into_iter().collect::<Vec<_>>().join(", ");
     let troubled = record.runs.iter().filter(|run| !run.troubles.is_empty()).count();
-    let text = format!("Repeats for each cell: {number}. Measured: {commits}.");
-    if troubled == 0 {
-        return text;
-    }
+    let mut text = format!("Repeats for each cell: {number}. Measured: {commits}.");
     let all = record.runs.len();
-    format!("{text} In {troubled} of {all} repeats something was not as it had to be; the record says what.")
+    if troubled > 0 {
+        let told = "something was not as it had to be; the record says what";
+        text.extend([format!(" In {troubled} of {all} repeats {told}.")]);
+    }
+    if !record.broken.is_empty() {
+        let number = record.broken.len();
+        text.extend([format!(" Beside them {number} broke off without a figure.")]);
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::Broken;
     use super::super::record::tests::run;
     use super::*;
 
@@ -100,8 +106,10 @@ mod tests {
     fn lost_rows_and_troubles_are_never_left_out() {
         let mut lossy = run(Event::Partition, Set::Balanced, 1, 30.0);
         (lossy.lost, lossy.troubles) = (325, vec!["something".to_owned()]);
-        let text = markdown(&Record { runs: vec![lossy] }, "x");
+        let (commit, why) = ("abc1234".to_owned(), "it never came back".to_owned());
+        let broken = vec![Broken { event: Event::Kill9, settings: Set::Seed, round: 1, commit, why }];
+        let text = markdown(&Record { runs: vec![lossy], broken }, "x");
         assert!(text.contains("| leader (and VIP) cut off from the other two | 325 |"), "{text}");
-        assert!(text.contains("In 1 of 1 repeats"), "{text}");
+        assert!(text.contains("In 1 of 1 repeats") && text.contains("Beside them 1 broke off"), "{text}");
     }
 }

@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn there_is_a_strip_for_each_settings_that_was_measured() {
         let runs = vec![run(Event::Kill9, Set::Seed, 1, 15.0), run(Event::Kill9, Set::Fast, 1, 2.0)];
-        let svg = svg(&Record { runs }, Event::Kill9).expect("a picture");
+        let svg = svg(&Record { runs, ..Record::default() }, Event::Kill9).expect("a picture");
         for set in ["seed", "fast"] {
             assert_eq!(svg.matches(&format!("class=\"line {set}\"")).count(), 1);
         }
@@ -198,14 +198,14 @@ mod tests {
     #[test]
     fn what_was_not_played_has_no_picture() {
         let runs = vec![run(Event::Kill9, Set::Seed, 1, 15.0)];
-        assert_eq!(svg(&Record { runs }, Event::Switchover), None);
+        assert_eq!(svg(&Record { runs, ..Record::default() }, Event::Switchover), None);
     }
 
     #[test]
     fn a_repeat_in_which_nothing_was_written_can_be_drawn() {
         let mut empty = run(Event::Kill9, Set::Seed, 1, 0.0);
         empty.bins = Vec::new();
-        let svg = svg(&Record { runs: vec![empty] }, Event::Kill9).expect("a picture");
+        let svg = svg(&Record { runs: vec![empty], ..Record::default() }, Event::Kill9).expect("a picture");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 

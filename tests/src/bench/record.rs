@@ -79,11 +79,29 @@ fn milliseconds(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
 
+/// A repeat that has no figures; the next start plays it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Broken {
+    /// What happened.
+    pub event: Event,
+    /// Under which settings.
+    pub settings: Set,
+    /// Which repeat it was, from 1 on.
+    pub round: u32,
+    /// What was measured.
+    pub commit: String,
+    /// Why it broke off.
+    pub why: String,
+}
+
 /// All repeats.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// In the order in which they were played.
     pub runs: Vec<Run>,
+    /// Those that broke off.
+    #[serde(default)]
+    pub broken: Vec<Broken>,
 }
 
 impl Record {
@@ -98,8 +116,8 @@ impl Record {
 
     /// One line for each repeat; the old file stays until the new one is complete.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let lines = self.runs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
-        let text = format!("{{\"runs\": [\n{}\n]}}\n", lines.join(",\n"));
+        let (runs, broken) = (lines(&self.runs)?, lines(&self.broken)?);
+        let text = format!("{{\"runs\": [\n{runs}\n], \"broken\": [\n{broken}\n]}}\n");
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -132,6 +150,11 @@ impl Record {
     }
 }
 
+fn lines<T: Serialize>(items: &[T]) -> serde_json::Result<String> {
+    let lines = items.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+    Ok(lines.join(",\n"))
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -157,10 +180,14 @@ pub(super) mod tests {
         assert_eq!(record, Record::default());
         record.runs.push(run(Event::Kill9, Set::Fast, 1, 1.234_56));
         record.runs.push(run(Event::LeaderOff, Set::Seed, 2, 48.0));
+        let (event, settings, round) = (Event::Kill9, Set::Fast, 2);
+        let (commit, why) = ("abc1234".to_owned(), "a \"reason\"".to_owned());
+        record.broken.push(Broken { event, settings, round, commit, why });
         record.write(&path).expect("written");
         let read = Record::read(&path).expect("read");
         assert_eq!(read, record);
         assert!(read.has(Event::LeaderOff, Set::Seed, 2) && !read.has(Event::LeaderOff, Set::Seed, 1));
+        assert!(!read.has(Event::Kill9, Set::Fast, 2), "what broke off is played again");
         assert!(!path.with_extension("new").exists());
     }
 
@@ -176,7 +203,7 @@ pub(super) mod tests {
     fn the_typical_repeat_is_one_that_was_played() {
         let gaps = [4.0, 1.0, 9.0, 2.0];
         let runs = gaps.iter().zip(1..).map(|(gap, round)| run(Event::Kill9, Set::Fast, round, *gap)).collect();
-        let record = Record { runs };
+        let record = Record { runs, broken: Vec::new() };
         assert_eq!(record.typical(Event::Kill9, Set::Fast).map(|run| run.round), Some(4));
         let spread = record.spread(Event::Kill9, Set::Fast, |run| run.gap);
         assert_eq!(spread.map(|(median, worst)| format!("{median:.1} {worst:.1}")).as_deref(), Some("3.0 9.0"));
