@@ -49,8 +49,8 @@ pub(crate) async fn play(lab: &Lab, event: Event, set: Set) -> Run {
     Run { lost: lost(&played.violations), promotions, troubles, ..Run::new(event, set, 0, "", figures) }
 }
 
-/// Puts the roles where the event wants them: etcd leads on neither the leader's nor the holder's machine where
-/// three machines allow that, and the VIP is where its loss costs most.
+/// Puts the roles where the event wants them: etcd leads on neither the leader's nor the holder's machine, and the
+/// VIP is where its loss costs most.
 async fn cast(stage: &mut Stage<'_>, event: Event) -> Cast {
     let leader = stage.leader().await;
     let mut others = stage.others(leader.id()).await;

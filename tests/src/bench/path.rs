@@ -103,7 +103,7 @@ impl Samples {
         let rounds: Vec<usize> = self.cells.values().map(Vec::len).collect();
         let (least, most) = (rounds.iter().min().copied().unwrap_or(0), rounds.iter().max().copied().unwrap_or(0));
         let rounds = if least == most { most.to_string() } else { format!("{least} to {most}") };
-        format!("{}\n\nMedians of {rounds} rounds, in which the ways took turns.\n", lines.join("\n"))
+        format!("{}\n\nMedians; rounds, in which the ways took turns: {rounds}.\n", lines.join("\n"))
     }
 }
 
@@ -124,6 +124,6 @@ mod tests {
         assert!(text.contains("| select-only | 8 | direct 5432 | 2000 | 1.00 | 0.25 | 1.50 |\n"), "{text}");
         assert!(text.contains("| select-only | 8 | VIP:6432 | 500 | 0.25 | 0.25 | 1.50 |\n"), "{text}");
         assert!(text.contains("| tpcb-like | 1 | VIP:5000 | 100 | – | 0.25 | 1.50 |\n"), "{text}");
-        assert!(text.contains("Medians of 1 to 3 rounds"), "{text}");
+        assert!(text.contains("took turns: 1 to 3."), "{text}");
     }
 }

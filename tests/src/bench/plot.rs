@@ -8,7 +8,7 @@ use super::figures::{BEFORE, BIN};
 use super::record::{Record, Run};
 
 const WIDTH: f64 = 860.0;
-const LEFT: f64 = 190.0;
+const LEFT: f64 = 206.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 62.0;
 const STRIP: f64 = 84.0;
@@ -169,7 +169,7 @@ fn seconds(scale: &Scale, bottom: f64) -> String {
         second += step;
     }
     let (x, y) = (LEFT + (WIDTH - LEFT - RIGHT) / 2.0, bottom + 40.0);
-    let (down, middle) = (LEFT - 52.0, TOP + (bottom - TOP) / 2.0);
+    let (down, middle) = (LEFT - 48.0, TOP + (bottom - TOP) / 2.0);
     text + &format!(
         "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">seconds since the event</text>\n\
          <text x=\"{down}\" y=\"{middle}\" text-anchor=\"middle\" transform=\"rotate(-90 {down} {middle})\">\
