@@ -46,6 +46,16 @@ faults *args:
     cargo build --locked --bins
     cargo run --locked -p pgstack-tests --example faults -- {{ args }}
 
+# how long clients wait when something dies, under the shell version's times and each profile; hours, can be interrupted (--help)
+bench-failover *args:
+    cargo build --locked --bins
+    cargo run --locked -p pgstack-tests --example bench_failover -- {{ args }}
+
+# what HAProxy and PgBouncer cost on the way to PostgreSQL, by pgbench (--help)
+bench-path *args:
+    cargo build --locked --bins
+    cargo run --locked -p pgstack-tests --example bench_path -- {{ args }}
+
 # random faults under load; what fails is shrunk and told with its seed (--help)
 chaos *args:
     cargo build --locked --bins

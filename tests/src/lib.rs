@@ -1,5 +1,6 @@
 //! Shared by the tests of the whole stack.
 
+pub mod bench;
 pub mod browser;
 pub mod chaos;
 pub mod checker;

@@ -22,15 +22,17 @@ const PROBE: Duration = Duration::from_millis(250);
 /// What is written.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// How many clients, half at 5000 and half at 6432.
+    /// How many clients.
     pub clients: u16,
     /// How long each rests between two writes.
     pub rest: Duration,
+    /// Which ports of the VIP they take, in turn.
+    pub ports: &'static [u16],
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { clients: 4, rest: Duration::from_millis(20) }
+        Self { clients: 4, rest: Duration::from_millis(20), ports: &[6432, 5000] }
     }
 }
 
@@ -72,8 +74,20 @@ impl Recorder {
 #[derive(Debug)]
 pub struct Load {
     table: String,
+    ports: &'static [u16],
     recorder: Arc<Recorder>,
     tasks: Vec<JoinHandle<()>>,
+    _end: End,
+}
+
+/// Ends the clients of a load that nobody stops, as where a test breaks off: they would burden the next one.
+#[derive(Debug)]
+struct End(Arc<Recorder>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Load {
@@ -94,8 +108,7 @@ impl Load {
             let writer = Writer { via, endpoint, table: table.to_owned(), rest, session: None };
             tasks.push(tokio::spawn(writer.write(first, Arc::clone(&recorder))));
         };
-        for client in 0..plan.clients {
-            let port = if client % 2 == 0 { 6432 } else { 5000 };
+        for &port in plan.ports.iter().cycle().take(usize::from(plan.clients)) {
             begin(Via::Vip(port), Endpoint { port, ..pooled.clone() }, plan.rest);
         }
         for machine in &machines {
@@ -104,7 +117,8 @@ impl Load {
         }
         let vip = lab.vip().await.expect("a VIP");
         tasks.extend(machines.iter().map(|machine| crate::vip_watch::watch(machine, vip, Arc::clone(&recorder))));
-        let load = Self { table: table.to_owned(), recorder, tasks };
+        let end = End(Arc::clone(&recorder));
+        let load = Self { table: table.to_owned(), ports: plan.ports, recorder, tasks, _end: end };
         load.goes_on(Duration::from_secs(20)).await;
         load
     }
@@ -114,7 +128,8 @@ impl Load {
         self.recorder.now()
     }
 
-    /// Waits until a write is acknowledged, through each port of the VIP, that began after this call.
+    /// Waits until a write is acknowledged, through each port of the VIP that clients take, that
+    /// began after this call.
     ///
     /// # Panics
     /// When there is none within `limit`.
@@ -126,8 +141,8 @@ impl Load {
     pub async fn went_on(&self, limit: Duration) -> bool {
         let from = self.now();
         while self.now() < from + limit {
-            let both = [6432, 5000].iter().all(|port| self.acknowledged_since(Via::Vip(*port), from));
-            if both {
+            let all = self.ports.iter().all(|port| self.acknowledged_since(Via::Vip(*port), from));
+            if all {
                 return true;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

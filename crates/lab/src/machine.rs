@@ -129,6 +129,12 @@ impl Machine {
         Ok(self.engine.signal(&self.container, "KILL").await?)
     }
 
+    /// Shuts it down in order: its engine stops every container, each with its own time to end. Returns at
+    /// once; `is_running` of the lab's list tells when it is off.
+    pub async fn shut_down(&self) -> Result<(), LabError> {
+        Ok(self.engine.signal(&self.container, "TERM").await?)
+    }
+
     /// Switches it on; what it finds on its disk starts by itself.
     pub async fn power_on(&self) -> Result<(), LabError> {
         self.docker()

@@ -16,7 +16,7 @@ const ASK: Duration = Duration::from_secs(3);
 /// Plays all of it.
 pub async fn play(lab: &Lab, schedule: &Schedule, clients: u16) -> Played {
     let rest = Duration::from_millis(20 + 5 * u64::from(clients));
-    let mut stage = Stage::set(lab, "chaos", Plan { clients, rest }, Duration::ZERO).await;
+    let mut stage = Stage::set(lab, "chaos", Plan { clients, rest, ..Plan::default() }, Duration::ZERO).await;
     for round in &schedule.rounds {
         self::round(&mut stage, round).await;
     }

@@ -208,7 +208,8 @@ impl Scenario {
         let clients = if self.act == Act::Switchover { 100 } else { 6 };
         let rest = Duration::from_millis(if clients > 20 { 200 } else { 20 });
         let table: String = self.name.chars().filter(char::is_ascii_alphanumeric).collect();
-        let mut stage = Stage::set(lab, &format!("scenario_{table}"), Plan { clients, rest }, hold).await;
+        let mut stage =
+            Stage::set(lab, &format!("scenario_{table}"), Plan { clients, rest, ..Plan::default() }, hold).await;
         stage.say(&format!("scenario {}: {}", self.name, self.fault));
         match self.act(&mut stage).await {
             Ok(()) => Verdict::Played(stage.finish().await),
