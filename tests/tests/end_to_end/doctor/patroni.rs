@@ -59,9 +59,9 @@ fn a_container_address_that_is_registered() {
         let compose = "printf 'services:\\n  patroni:\\n    command: [\"/bin/sh\", \"-c\", \"set -a; . /config/patroni.env; \
                        PATRONI_POSTGRESQL_CONNECT_ADDRESS=172.18.0.3:5432; exec patroni /config/patroni.yml\"]\\n' \
                        > docker-compose.override.yaml; docker compose up -d --no-deps patroni";
-        replica.sh(&format!("cd {}; {compose}", STACK)).await.expect("broken");
+        replica.sh(&format!("cd {STACK}; {compose}")).await.expect("broken");
         patients.show(&["031"]).await;
-        replica.sh(&format!("rm {}/docker-compose.override.yaml", STACK)).await.expect("removed");
+        replica.sh(&format!("rm {STACK}/docker-compose.override.yaml")).await.expect("removed");
         patients.mend().await;
     });
 }
@@ -109,10 +109,10 @@ fn a_second_primary() {
         let script = format!("{PATRONICTL} pause --wait; docker exec patroni psql -XqAt -c 'SELECT pg_promote()'");
         replica.sh(&script).await.expect("promoted");
         patients.show(&["033", "038"]).await;
-        replica.sh(&format!("cd {}; docker compose stop patroni", STACK)).await.expect("at once");
-        let script = format!("cd {}; {PATRONICTL} resume --wait", STACK);
+        replica.sh(&format!("cd {STACK}; docker compose stop patroni")).await.expect("at once");
+        let script = format!("cd {STACK}; {PATRONICTL} resume --wait");
         patients.leader().sh(&script).await.expect("the maintenance is over");
-        let script = format!("cd {0}; scripts/reclone --yes; rm -rf data/pg.[0-9]*", STACK);
+        let script = format!("cd {STACK}; scripts/reclone --yes; rm -rf data/pg.[0-9]*");
         replica.sh(&script).await.expect("then");
     });
 }
@@ -120,7 +120,7 @@ fn a_second_primary() {
 #[test]
 fn a_switchover_is_none() {
     trouble(async |patients| {
-        let switchover = format!("{}/scripts/switchover", STACK);
+        let switchover = format!("{STACK}/scripts/switchover");
         let ended = AtomicBool::new(false);
         let moved = async {
             let output = patients.leader().run(&[&switchover]).await.expect("run");
