@@ -93,10 +93,11 @@ fn a_pooler_that_the_kernel_took_memory_from() {
 fn a_pooler_of_another_version() {
     trouble(async |patients| {
         // an image that was built anew under the same name
-        let script = "image=$(docker inspect --format '{{.Config.Image}}' pgbouncer); docker tag $image kept:1
+        let script = r#"image=$(docker inspect --format '{{.Config.Image}}' pgbouncer); docker tag $image kept:1
                       made=$(docker create $image); docker cp $made:/usr/sbin/pgbouncer /tmp/pgbouncer
-                      sed -i 's/1\\.24\\.1/1.24.9/g' /tmp/pgbouncer; docker cp /tmp/pgbouncer $made:/usr/sbin/pgbouncer
-                      docker commit $made $image; docker rm $made; docker compose up -d --no-deps --force-recreate pgbouncer";
+                      version=$(docker exec pgbouncer pgbouncer --version | sed -n '1s/PgBouncer //p')
+                      sed -i "s/$version/${version%?}$(((${version: -1} + 1) % 10))/g" /tmp/pgbouncer; docker cp /tmp/pgbouncer $made:/usr/sbin/pgbouncer
+                      docker commit $made $image; docker rm $made; docker compose up -d --no-deps --force-recreate pgbouncer"#;
         let replica = patients.replica();
         replica.sh(&format!("cd {}; {script}", pgstack_lab::STACK)).await.expect("broken");
         patients.show(&["087"]).await;
