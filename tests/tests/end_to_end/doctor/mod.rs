@@ -10,6 +10,7 @@ mod patroni;
 mod postgres;
 mod proxies;
 mod replicas;
+mod terminal;
 mod vip;
 
 use std::collections::BTreeSet;
