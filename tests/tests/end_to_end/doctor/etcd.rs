@@ -9,6 +9,11 @@ use super::trouble;
 
 const ETCDCTL: &str = "docker exec etcd etcdctl";
 
+/// etcd takes no change of its members within five seconds of the last.
+fn patiently(command: &str) -> String {
+    format!("for try in $(seq 20); do {command} && break; sleep 1; [ $try != 20 ]; done")
+}
+
 /// The same alarm as etcd raises.
 fn alarm(name: &str) -> String {
     format!(
@@ -52,7 +57,7 @@ fn a_database_that_is_full() {
 #[test]
 fn a_member_that_nobody_knows() {
     trouble(async |patients| {
-        let script = format!("{ETCDCTL} member add ghost --learner --peer-urls=http://10.99.99.99:2380");
+        let script = patiently(&format!("{ETCDCTL} member add ghost --learner --peer-urls=http://10.99.99.99:2380"));
         patients.breaks(patients.replica(), &script, &["026"]).await;
     });
 }
@@ -62,7 +67,7 @@ fn a_node_that_etcd_does_not_know() {
     trouble(async |patients| {
         let (leader, replica) = (patients.leader(), patients.replica());
         let id = format!("{ETCDCTL} member list | grep {}:2380 | cut -d, -f1", replica.address());
-        let script = format!("cd {STACK}; {ETCDCTL} member remove $({id})");
+        let script = format!("cd {STACK}; {}", patiently(&format!("{ETCDCTL} member remove $({id})")));
         leader.sh(&script).await.expect("removed");
         patients.show(&["027"]).await;
         patients.mend().await;
@@ -97,10 +102,13 @@ fn a_learner_that_never_got_its_vote() {
         let all: Vec<String> = patients.machines.iter().map(peer).collect();
         replica.sh("docker stop etcd").await.expect("stopped");
         let script = format!(
-            "id=$({ETCDCTL} member list | grep {address}:2380 | cut -d, -f1); {ETCDCTL} member remove $id
-             until {ETCDCTL} member add etcd{id} --learner --peer-urls=http://{address}:2380; do sleep 0.5; done",
+            "id=$({ETCDCTL} member list | grep {address}:2380 | cut -d, -f1); {}; {}",
+            patiently(&format!("{ETCDCTL} member remove $id")),
+            patiently(&format!(
+                "{ETCDCTL} member add etcd{} --learner --peer-urls=http://{address}:2380",
+                replica.id()
+            )),
             address = replica.address(),
-            id = replica.id()
         );
         leader.sh(&script).await.expect("added");
         let script = format!(
