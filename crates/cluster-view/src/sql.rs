@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
@@ -24,6 +25,7 @@ pub struct Source<'a> {
 /// A connection that answers until its deadline, whatever happens.
 pub struct Sql {
     client: Client,
+    connection: JoinHandle<()>,
     deadline: Instant,
 }
 
@@ -66,8 +68,14 @@ impl Sql {
         let logged_in = timeout_at(deadline, config.connect_raw(stream, NoTls)).await.map_err(|_| Silence::Mute)?;
         let (client, connection) = logged_in.map_err(|error| Silence::from_sql(&error))?;
         // ends when the client is dropped; what goes wrong meanwhile, the client's own calls report
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { client, deadline })
+        let connection = tokio::spawn(async move { drop(connection.await) });
+        Ok(Self { client, connection, deadline })
+    }
+
+    /// Waits, beyond any deadline, until the other side ends the connection.
+    pub async fn ended(mut self) {
+        // an error: the task was broken off, and the connection with it
+        let _ = (&mut self.connection).await;
     }
 
     /// The rows that a statement answers with.

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use pgstack_env::NodeEnv;
 use pgstack_health::Local;
 use pgstack_topology::Secret;
 use pgstack_workdir::StackDir;
@@ -73,6 +74,11 @@ impl Answers {
     /// What is wrong with `.env` now.
     pub(super) fn problem(&self) -> Option<String> {
         self.known().problem().map(str::to_owned)
+    }
+
+    /// The last settings that had no problem.
+    pub(super) fn env(&self) -> Option<NodeEnv> {
+        self.known().good().map(|good| good.env.clone())
     }
 
     /// This node's address, where it is known.

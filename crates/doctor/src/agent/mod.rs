@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod client;
+mod crash;
 mod pooler;
 mod reasons;
 mod serve;
@@ -35,6 +36,7 @@ pub async fn agent(stack: &StackDir, console: &dyn Console) -> Result<Ended, Doc
     let mut reasons = Reasons::new();
     let mut serving: Option<Serving> = None;
     let mut told = None;
+    tokio::spawn(crash::watch(answers.clone()));
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
