@@ -29,10 +29,11 @@ pub async fn findings(machine: &Machine) -> Vec<Value> {
 /// # Panics
 /// When it does not in 90 s; with what it last found.
 pub async fn names(machine: &Machine, codes: &[&str]) {
-    if let Err(last) = names_within(machine, codes, SETTLED).await {
-        let (id, last) = (machine.id(), serde_json::to_string_pretty(&last).unwrap_or_default());
-        panic!("node {id}: wanted {codes:?}, doctor says: {last}");
-    }
+    let last = match names_within(machine, codes, SETTLED).await {
+        Ok(()) => return,
+        Err(last) => serde_json::to_string_pretty(&last).unwrap_or_default(),
+    };
+    assert!(last.is_empty(), "node {}: wanted {codes:?}, doctor says: {last}", machine.id());
 }
 
 /// The same with another limit, and as an answer: what it last found, where that is not it.
