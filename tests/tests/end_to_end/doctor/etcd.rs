@@ -101,14 +101,12 @@ fn a_learner_that_never_got_its_vote() {
         let peer = |machine: &pgstack_lab::Machine| format!("etcd{}=http://{}:2380", machine.id(), machine.address());
         let all: Vec<String> = patients.machines.iter().map(peer).collect();
         replica.sh("docker stop etcd").await.expect("stopped");
+        let address = replica.address();
+        let add = format!("{ETCDCTL} member add etcd{} --learner --peer-urls=http://{address}:2380", replica.id());
         let script = format!(
             "id=$({ETCDCTL} member list | grep {address}:2380 | cut -d, -f1); {}; {}",
             patiently(&format!("{ETCDCTL} member remove $id")),
-            patiently(&format!(
-                "{ETCDCTL} member add etcd{} --learner --peer-urls=http://{address}:2380",
-                replica.id()
-            )),
-            address = replica.address(),
+            patiently(&add)
         );
         leader.sh(&script).await.expect("added");
         let script = format!(
