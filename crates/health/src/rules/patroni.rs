@@ -46,10 +46,13 @@ fn no_leader(scene: &Scene<'_>, dcs: &Dcs) -> Option<Trouble> {
         let servers = || proxy.servers.iter().filter(|server| server.backend == "primary");
         if servers().any(|server| server.is_up) { Some(0) } else { servers().map(|server| server.since_s).min() }
     };
-    let grown = scene.proxies().filter(|(node, _)| !is_young(node, "haproxy"));
-    let mut times: Vec<u64> = grown.filter_map(|(_, proxy)| without(proxy)).collect();
+    // One that has just started knows nothing of the time before, unless all have.
+    let told = |(node, proxy)| Some((is_young(node, "haproxy"), without(proxy)?));
+    let mut times: Vec<(bool, u64)> = scene.proxies().filter_map(told).collect();
+    let all_young = times.iter().all(|(young, _)| *young);
+    times.retain(|(young, _)| all_young || !young);
     times.sort_unstable();
-    let since = times.get(times.len() / 2).copied();
+    let since = times.get(times.len() / 2).map(|(_, since)| *since);
     // the leader key runs out, etcd and Patroni elect: that takes some seconds however short loop_wait is
     let patience = scene.number("ttl", 30) + scene.number("loop_wait", 10).max(ELECTION_S);
     if !paused && !candidates.is_empty() && since.is_some_and(|since| since < patience) {
