@@ -112,13 +112,19 @@ impl<'a> Scene<'a> {
         if self.dcs().is_some_and(|dcs| dcs.failover_pending) {
             return true;
         }
-        // most proxies saw the primary come or go; one alone may be blind
+        // most proxies saw the primary come or go, or are about to; one alone may be blind
         let changed = |proxy: &Haproxy| {
-            let mut servers = proxy.servers.iter();
-            servers.any(|server| server.backend == "primary" && server.since_s < SETTLING_S)
+            let mut servers = proxy.servers.iter().filter(|server| server.backend == "primary");
+            servers.any(|server| server.since_s < SETTLING_S || server.is_up && self.has_stepped_down(&server.name))
         };
         let seen: Vec<bool> = self.proxies().map(|(_, proxy)| changed(proxy)).collect();
         2 * seen.iter().filter(|changed| **changed).count() > seen.len()
+    }
+
+    /// Whether a member was the primary a moment ago: some HAProxy still takes it for that, and its own Patroni does not.
+    fn has_stepped_down(&self, member: &str) -> bool {
+        let patroni = self.snapshot.node_of_member(member).and_then(|node| node.patroni.known());
+        patroni.is_some_and(|patroni| !patroni.is_primary())
     }
 
     pub(super) fn proxies(&self) -> impl Iterator<Item = (&'a Node, &'a Haproxy)> + use<'a> {
