@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use crate::dcs::DcsSettings;
 use crate::key;
-use crate::profile::{Profile, VrrpVersion};
+use crate::profile::Profile;
 
 /// Everything that the generators and `deploy` need to know about this node and its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +45,7 @@ impl NodeEnv {
     /// each second.
     pub fn vrrp_dialect(&self) -> Option<String> {
         let times = self.profile.vrrp();
-        let version = match times.version {
-            VrrpVersion::V2 => 2,
-            VrrpVersion::V3 => 3,
-        };
+        let version = times.version.number();
         let milliseconds = times.advert.as_millis();
         ((version, milliseconds) != (2, 1000)).then(|| format!("vrrp{version}/{milliseconds}"))
     }

@@ -23,6 +23,16 @@ pub enum VrrpVersion {
     V3,
 }
 
+impl VrrpVersion {
+    /// As keepalived.conf and announcements say it.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::V2 => 2,
+            Self::V3 => 3,
+        }
+    }
+}
+
 /// HAProxy's view of the other nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProxyTimes {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::dcs::DcsSettings;
-use crate::profile::{Profile, VrrpVersion};
+use crate::profile::Profile;
 
 /// What no setting decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,8 +190,8 @@ pub fn settings_table() -> String {
         format!("{} / {}", seconds(profile.proxy().check), seconds(profile.proxy().connect))
     });
     row("VRRP version, announcements each", &|profile| {
-        let version = if profile.vrrp().version == VrrpVersion::V3 { 3 } else { 2 };
-        format!("{version}, {}", seconds(profile.vrrp().advert))
+        let it = profile.vrrp();
+        format!("{}, {}", it.version.number(), seconds(it.advert))
     });
     row("keepalived's check each, `fall` / `rise`", &|profile| {
         let it = profile.vrrp();

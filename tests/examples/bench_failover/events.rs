@@ -95,6 +95,6 @@ async fn switchover(stage: &Stage<'_>, set: Set, cast: &Cast) {
     if set == Set::Seed {
         return switch_to(stage.lab, cast.candidate.id()).await;
     }
-    let command = format!("cd {STACK} && ./switchover --to {} --yes", cast.candidate.id());
+    let command = format!("{STACK}/scripts/switchover --to {}", cast.candidate.id());
     cast.leader.sh(&command).await.expect("switched over");
 }

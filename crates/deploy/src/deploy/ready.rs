@@ -84,25 +84,8 @@ async fn postgres(site: &Site<'_>) -> Result<String, DeployError> {
     let mut in_vain: Option<Instant> = None;
     loop {
         let (view, instance) = tokio::join!(site.observer.patroni_view(me), site.observer.instance(me));
-        match (&view, &instance) {
-            (Some(view), Some(instance)) if instance.pause && is_left_alone(view, instance) => {
-                if in_vain.get_or_insert_with(Instant::now).elapsed() > MAINTENANCE {
-                    return Err(DeployError::Maintenance);
-                }
-            }
-            _ => in_vain = None,
-        }
-        if let (Some(view), Some(instance)) = (&view, &instance)
-            && instance.state == "running"
-            && !instance.streams()
-            && woken.is_none_or(|last| last.elapsed() > BETWEEN_WAKE_UPS)
-        {
-            // it streams through a slot, which the leader's Patroni makes in its next round only
-            wake_the_leader(site, view).await;
-            woken = Some(Instant::now());
-        }
-        let detail = match (view, instance) {
-            (Some(view), Some(instance)) => match standing(&view, &instance, me) {
+        let detail = if let (Some(view), Some(instance)) = (view, instance) {
+            let detail = match standing(&view, &instance, me) {
                 Ok(leader) => {
                     let outcome = if leader == me.patroni_name() {
                         "this node is the leader".to_owned()
@@ -113,8 +96,20 @@ async fn postgres(site: &Site<'_>) -> Result<String, DeployError> {
                     return Ok(leader);
                 }
                 Err(detail) => detail,
-            },
-            _ => "Patroni on this node does not answer yet".to_owned(),
+            };
+            if instance.state == "running" && woken.is_none_or(|last| last.elapsed() > BETWEEN_WAKE_UPS) {
+                // it streams through a slot, which the leader's Patroni makes in its next round only
+                wake_the_leader(site, &view).await;
+                woken = Some(Instant::now());
+            }
+            in_vain = is_left_alone(&view, &instance).then(|| in_vain.unwrap_or_else(Instant::now));
+            if in_vain.is_some_and(|since| since.elapsed() > MAINTENANCE) {
+                return Err(DeployError::Maintenance);
+            }
+            detail
+        } else {
+            in_vain = None;
+            "Patroni on this node does not answer yet".to_owned()
         };
         site.console.progress(&detail);
         if !site.pause().await {
@@ -126,10 +121,10 @@ async fn postgres(site: &Site<'_>) -> Result<String, DeployError> {
     }
 }
 
-/// Whether nothing changes here in maintenance mode: it is stopped, or nobody leads and this is no primary that takes
-/// the leader key back.
+/// Whether maintenance mode is on and nothing changes here in it: this PostgreSQL is stopped, or nobody leads and it is
+/// no primary that takes the leader key back.
 fn is_left_alone(view: &View, instance: &Instance) -> bool {
-    instance.state == "stopped" || view.leader().is_none() && !instance.takes_writes()
+    instance.pause && (instance.state == "stopped" || view.leader().is_none() && !instance.takes_writes())
 }
 
 async fn wake_the_leader(site: &Site<'_>, view: &View) {

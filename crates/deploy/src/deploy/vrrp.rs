@@ -31,7 +31,10 @@ fn silence() -> Duration {
 /// In version 3 nobody asks for the password, so that a new one changes nothing.
 fn spoken(env: &NodeEnv) -> String {
     let vip = env.local.topology().vip().ip();
-    let password = if speaks_v3(env) { "" } else { env.vrrp.password.expose() };
+    let password = match env.profile.vrrp().version {
+        VrrpVersion::V2 => env.vrrp.password.expose(),
+        VrrpVersion::V3 => "",
+    };
     let mut heard = format!("{vip} {} {password}", env.vrrp.router_id);
     if let Some(dialect) = env.vrrp_dialect() {
         heard.push(' ');
@@ -39,10 +42,6 @@ fn spoken(env: &NodeEnv) -> String {
     }
     let digest = Sha256::digest(heard);
     format!("{vip} {}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
-}
-
-fn speaks_v3(env: &NodeEnv) -> bool {
-    env.profile.vrrp().version == VrrpVersion::V3
 }
 
 /// Whether keepalived runs, or ran last, with settings under which the new ones are not heard.
@@ -146,8 +145,9 @@ fn of_a_peer(site: &Site<'_>, advert: &Advert) -> bool {
 }
 
 fn is_new(env: &NodeEnv, advert: &Advert) -> bool {
-    advert.version == (if speaks_v3(env) { 3 } else { 2 })
-        && advert.interval == env.profile.vrrp().advert
+    let times = env.profile.vrrp();
+    advert.version == times.version.number()
+        && advert.interval == times.advert
         && advert.router_id == env.vrrp.router_id
         && advert.is_under(env.vrrp.password.expose())
         && advert.addresses.contains(&env.local.topology().vip().ip().addr())

@@ -275,58 +275,58 @@ fn damage(etcd: &Etcd, member: &str, node: Option<NodeId>) -> Damage {
     }
 }
 
+/// How many members that are still there etcd has found to be damaged.
+fn damaged(scene: &Scene<'_>) -> usize {
+    let members = scene.etcds().flat_map(|(_, etcd)| {
+        let raised = etcd.alarms.iter().filter(|raised| raised.alarm == "CORRUPT").map(|raised| raised.member.as_str());
+        raised.filter(|member| !matches!(damage(etcd, member, node_of(scene, member)), Damage::Gone))
+    });
+    members.collect::<BTreeSet<_>>().len()
+}
+
 /// Lowering alarms lets damaged members serve again: that comes when the last one is replaced, and never by itself.
 fn corrupt(scene: &Scene<'_>, damage: &Damage, place: &str) -> Trouble {
-    let of = |damage: &Damage, what: String| match damage {
+    let (what, cause) = match damage {
+        Damage::Node(_) => (
+            format!("etcd of {place} found that its data differs from the others'"),
+            "a disk or a crash damaged it; etcd takes no writes until it is replaced",
+        ),
+        Damage::Gone => (
+            format!("etcd of {place}, which is gone, has left an alarm behind: its data was damaged"),
+            "the damaged member was replaced; until its alarm is lowered, etcd takes no writes",
+        ),
+        Damage::Foreign | Damage::Somebody => (
+            "etcd found that its members' data differs".to_owned(),
+            "a disk or a crash damaged one of them; etcd takes no writes until it is replaced",
+        ),
+    };
+    let trouble = match damage {
         Damage::Node(id) => Trouble::of(code::ETCD_CORRUPT, Severity::Critical, *id, what),
         _ => Trouble::cluster(code::ETCD_CORRUPT, Severity::Critical, what),
     };
-    let raised: BTreeSet<(&str, bool)> = scene
-        .etcds()
-        .flat_map(|(_, etcd)| etcd.alarms.iter().map(move |raised| (etcd, raised)))
-        .filter(|(_, raised)| raised.alarm == "CORRUPT")
-        .map(|(etcd, raised)| {
-            let damage = self::damage(etcd, &raised.member, node_of(scene, &raised.member));
-            (raised.member.as_str(), matches!(damage, Damage::Gone))
-        })
-        .collect();
-    let others = raised.iter().filter(|(_, is_gone)| !is_gone).count();
+    let trouble = trouble.service("etcd").because(cause);
     match damage {
-        Damage::Gone => {
-            let what = format!("etcd of {place}, which is gone, has left an alarm behind: its data was damaged");
-            let trouble = of(damage, what)
-                .because("the damaged member was replaced; until its alarm is lowered, etcd takes no writes");
-            if others > 0 {
-                trouble.by_hand(None, "when the last damaged member is replaced: `etcdctl alarm disarm`")
-            } else {
-                trouble.safe(None, DISARM, "once")
-            }
-        }
         Damage::Node(id) if others_have_a_quorum(scene, *id) => {
-            let last = if others == 1 { format!(" && {DISARM}") } else { String::new() };
             let replace = "docker compose stop etcd && mv data/etcd data/etcd.$(date +%s) && ./deploy";
-            of(damage, format!("etcd of {place} found that its data differs from the others'"))
-                .because("a disk or a crash damaged it; etcd takes no writes until it is replaced")
-                .mend(
-                    *id,
-                    Risk::Destructive,
-                    format!("{replace}{last}"),
-                    "on that node alone: it joins anew with a fresh copy, and etcd serves again; the old data is kept",
-                )
+            let last = if damaged(scene) == 1 { format!(" && {DISARM}") } else { String::new() };
+            trouble.mend(
+                *id,
+                Risk::Destructive,
+                format!("{replace}{last}"),
+                "on that node alone: it joins anew with a fresh copy, and etcd serves again; the old data is kept",
+            )
         }
-        Damage::Node(_) => of(damage, format!("etcd of {place} found that its data differs from the others'"))
-            .because("a disk or a crash damaged it; etcd takes no writes until it is replaced")
+        Damage::Node(_) => trouble
             .by_hand(None, "first bring the other members back: without it they are no majority")
             .by_hand(None, "then ask doctor again: it prints what replaces the damaged one"),
-        Damage::Foreign | Damage::Somebody => of(damage, "etcd found that its members' data differs".to_owned())
-            .because("a disk or a crash damaged one of them; etcd takes no writes until it is replaced")
-            .by_hand(
-                None,
-                "which one differs: `docker exec etcd etcdctl endpoint hashkv --cluster`; that one is replaced, and then \
-                 the alarm is lowered: docs/troubleshooting.md, PGS-025",
-            ),
+        Damage::Gone if damaged(scene) == 0 => trouble.safe(None, DISARM, "once"),
+        Damage::Gone => trouble.by_hand(None, "when the last damaged member is replaced: `etcdctl alarm disarm`"),
+        Damage::Foreign | Damage::Somebody => trouble.by_hand(
+            None,
+            "which one differs: `docker exec etcd etcdctl endpoint hashkv --cluster`; that one is replaced, and then \
+             the alarm is lowered: docs/troubleshooting.md, PGS-025",
+        ),
     }
-    .service("etcd")
 }
 
 fn strangers(scene: &Scene<'_>) -> Vec<Trouble> {

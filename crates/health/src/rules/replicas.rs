@@ -174,12 +174,7 @@ fn down(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
     // without a leader an empty node has nothing to copy
     let broken_now = BROKEN.contains(&patroni.state.as_str()) && (!empty || scene.leader().is_some());
     // in maintenance mode Patroni leaves it as it is, which PGS-033 tells; who is demoted stops for a moment
-    let name = node.id.patroni_name();
-    let still_seen = scene
-        .proxies()
-        .flat_map(|(_, proxy)| &proxy.servers)
-        .any(|server| server.backend == "primary" && server.name == name && server.is_up);
-    let left_alone = patroni.state == "stopped" && (patroni.paused || scene.settling() || still_seen);
+    let left_alone = patroni.state == "stopped" && (patroni.paused || scene.settling());
     (broken_now && !left_alone && !is_young(node, "patroni"))
         .then(|| broken(scene, node).seen(format!("Patroni on node {}: {}, {}", node.id, patroni.role, patroni.state)))
 }
