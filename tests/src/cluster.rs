@@ -257,6 +257,11 @@ pub async fn vip_goes_to(lab: &Lab, id: u8) {
     }
 }
 
+/// This stack's own tool, which pauses the poolers meanwhile, as a command line.
+pub fn switchover_to(id: u8) -> String {
+    format!("{STACK}/scripts/switchover --to {id}")
+}
+
 /// A planned switchover by Patroni's own tool, which returns when the new node leads.
 ///
 /// # Panics

@@ -248,7 +248,7 @@ impl Scenario {
             Act::FullDisk => data::full_disk(stage).await,
             Act::Damage { of_leader } => data::damage(stage, of_leader).await,
             Act::Switchover => operator::switchover(stage).await,
-            Act::ToolKilled => return operator::tool_killed(stage).await,
+            Act::ToolKilled => operator::tool_killed(stage).await,
             Act::Strangers => operator::strangers(stage).await,
         }
         Ok(())

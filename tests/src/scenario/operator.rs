@@ -2,41 +2,24 @@
 
 use std::time::Duration;
 
-use pgstack_lab::{Machine, STACK};
-
 use super::secrets;
 use super::stage::Stage;
-use crate::cluster::{switch_to, vip_holder};
-
-/// The tool that pauses the poolers meanwhile, where this stack has one.
-async fn has_tool(machine: &Machine) -> bool {
-    machine.run(&["test", "-x", &format!("{STACK}/switchover")]).await.is_ok_and(|output| output.code == 0)
-}
+use crate::cluster::{switchover_to, vip_holder};
 
 pub(super) async fn switchover(s: &mut Stage<'_>) {
     let leader = s.leader().await;
     let candidate = s.others(leader.id()).await.remove(0);
     let from = s.now();
-    if has_tool(&leader).await {
-        let command = format!("cd {STACK} && ./switchover --to {} --yes", candidate.id());
-        let output = leader.run(&["sh", "-c", &command]).await.expect("run");
-        s.check(output.code == 0, format!("switchover ended with {}", output.code));
-        s.gap("gap", from, 3.0).await;
-        let errors = s.errors(from);
-        s.check(errors == 0, format!("{errors} errors at 6432"));
-    } else {
-        switch_to(s.lab, candidate.id()).await;
-        s.gap("gap (by patronictl: there is no tool yet)", from, s.times.switchover()).await;
-        s.figure(format!("{} errors at 6432", s.errors(from)));
-    }
+    let output = leader.run(&["sh", "-c", &switchover_to(candidate.id())]).await.expect("run");
+    s.check(output.code == 0, format!("switchover ended with {}", output.code));
+    s.gap("gap", from, 3.0).await;
+    let errors = s.errors(from);
+    s.check(errors == 0, format!("{errors} errors at 6432"));
     s.check(s.leader().await.id() == candidate.id(), "the candidate leads");
 }
 
-pub(super) async fn tool_killed(s: &mut Stage<'_>) -> Result<(), String> {
+pub(super) async fn tool_killed(s: &mut Stage<'_>) {
     let leader = s.leader().await;
-    if !has_tool(&leader).await {
-        return Err("there is no switchover tool yet".to_owned());
-    }
     let candidate = s.others(leader.id()).await.remove(0);
     let holder = vip_holder(s.lab).await;
     // of all databases (PAUSE), or of one
@@ -44,10 +27,7 @@ pub(super) async fn tool_killed(s: &mut Stage<'_>) -> Result<(), String> {
     let paused =
         format!("{{ {console} -c 'SHOW STATE'; {console}x -c 'SHOW DATABASES'; }} | grep -Eq '^paused.(yes|1)$'");
     // killed the moment that the pooler of the VIP's holder is paused
-    leader
-        .sh(&format!("cd {STACK}; nohup ./switchover --to {} --yes >/dev/null 2>&1 &", candidate.id()))
-        .await
-        .expect("begun");
+    leader.sh(&format!("nohup {} >/dev/null 2>&1 &", switchover_to(candidate.id()))).await.expect("begun");
     let from = s.now();
     s.until(from, 10.0, async || holder.sh(&paused).await.is_ok()).await;
     leader.sh("pkill -KILL -x switchover || true").await.expect("killed");
@@ -56,7 +36,6 @@ pub(super) async fn tool_killed(s: &mut Stage<'_>) -> Result<(), String> {
         let left = s.until(s.now(), 10.0, async || machine.sh(&paused).await.is_err()).await;
         s.check(left.is_some(), format!("no pooler is paused on node {}", machine.id()));
     }
-    Ok(())
 }
 
 pub(super) async fn strangers(s: &mut Stage<'_>) {
