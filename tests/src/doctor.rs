@@ -24,6 +24,13 @@ pub async fn findings(machine: &Machine) -> Vec<Value> {
     findings
 }
 
+/// Waits until `doctor` finds exactly these codes on each of the machines.
+pub async fn all_name(machines: &[Machine], codes: &[&str]) {
+    for machine in machines {
+        names(machine, codes).await;
+    }
+}
+
 /// Waits until `doctor` finds exactly these codes (`033`) on a machine.
 ///
 /// # Panics

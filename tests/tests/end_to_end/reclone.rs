@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgstack_containers::ExecOutput;
 use pgstack_lab::{Lab, Machine, STACK};
 use pgstack_tests::cluster::{all_streaming, eventually, leader, serving, until_it_works, with_cluster};
-use pgstack_tests::doctor::names;
+use pgstack_tests::doctor::all_name;
 
 use crate::LAB;
 
@@ -98,13 +98,6 @@ async fn deploy_leads_to_reclone(machine: &Machine, words: &str) {
     assert!(output.stderr.contains("run ./scripts/reclone on this node"), "{}", output.stderr);
 }
 
-/// `doctor` finds this on every machine, and nothing else.
-async fn everybody_finds(lab: &Lab, code: &str) {
-    for machine in lab.machines().await.expect("machines") {
-        names(&machine, &[code]).await;
-    }
-}
-
 #[test]
 fn data_of_another_cluster_is_kept_aside_and_the_leaders_takes_its_place() {
     with_cluster(LAB, 3, async |lab| {
@@ -117,7 +110,7 @@ fn data_of_another_cluster_is_kept_aside_and_the_leaders_takes_its_place() {
              docker compose up -d patroni";
         sh(&machine, foreign).await;
         deploy_leads_to_reclone(&machine, "system ID mismatch").await;
-        everybody_finds(lab, "040").await;
+        all_name(&lab.machines().await.expect("machines"), &["040"]).await;
         let output = recloned(&machine, &["--yes"]).await;
         assert!(output.stderr.contains("that of another cluster (system identifier"), "{}", output.stderr);
         assert!(output.stdout.contains("rm -rf /opt/patroni-stack/data/pg."), "{}", output.stdout);
@@ -205,7 +198,7 @@ fn a_replica_whose_wal_is_gone_is_cloned_anew() {
         .await;
         sh(&machine, "docker compose up -d patroni").await;
         deploy_leads_to_reclone(&machine, "requested WAL segment").await;
-        everybody_finds(lab, "049").await;
+        all_name(&lab.machines().await.expect("machines"), &["049"]).await;
         recloned(&machine, &["--yes"]).await;
         sh(&first, &limit("8GB")).await;
         mended(lab, &machine).await;

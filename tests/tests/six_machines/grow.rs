@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgstack_cluster_view::Observer;
 use pgstack_lab::{Lab, Machine, STACK};
 use pgstack_tests::cluster::{eventually, held_by, leader, until_it_works, vip_holder, with_machines};
-use pgstack_tests::doctor::names;
+use pgstack_tests::doctor::all_name;
 use pgstack_tests::writer::Writer;
 
 use crate::{LAB, cluster_of, containers, deploy, members, name_nodes, remove_node, settled, streaming};
@@ -19,9 +19,7 @@ fn growing_to_six_and_shrinking_to_three_costs_no_transaction() {
             grow(&machines, size).await;
             // an even number of voters bears no more losses than one less
             let codes: &[&str] = if size % 2 == 0 { &["022"] } else { &[] };
-            for machine in &machines[..size] {
-                names(machine, codes).await;
-            }
+            all_name(&machines[..size], codes).await;
             eprintln!("grown to {size}: {}", writer.since(0));
         }
         let grown = writer.moment();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pgstack_lab::{Lab, Machine, STACK};
 use pgstack_tests::cluster::{eventually, held_by, leader, vip_holder, with_machines};
-use pgstack_tests::doctor::names;
+use pgstack_tests::doctor::all_name;
 
 use crate::{LAB, cluster_of, containers, deploy, members, name_nodes, remove_node, settled, streaming};
 
@@ -45,13 +45,9 @@ async fn announces_itself_still(rest: &[Machine], gone: &Machine) {
     let script = "./scripts/gen-keepalived; ./scripts/gen-compose; echo 'exit 0' >keepalived/check_haproxy.sh
                   docker compose --profile with-vip up -d --no-deps keepalived";
     gone.sh(&format!("cd {STACK}; {script}")).await.expect("started");
-    for machine in rest {
-        names(machine, &["073"]).await;
-    }
+    all_name(rest, &["073"]).await;
     gone.sh(&format!("{STACK}/clean --yes-delete-all-data")).await.expect("cleaned");
-    for machine in rest {
-        names(machine, &[]).await;
-    }
+    all_name(rest, &[]).await;
 }
 
 /// Every command as it is written down.

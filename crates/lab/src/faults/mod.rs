@@ -26,7 +26,7 @@ impl Machine {
     }
 
     /// The address of a service's container within the machine.
-    async fn container_address(&self, service: &str) -> Result<Ipv4Addr, LabError> {
+    pub async fn container_address(&self, service: &str) -> Result<Ipv4Addr, LabError> {
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
         let said = self.sh(&format!("docker inspect --format '{format}' {service}")).await?;
         said.trim().parse().map_err(|_| LabError::Command {

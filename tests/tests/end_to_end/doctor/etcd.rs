@@ -26,8 +26,7 @@ fn alarm(name: &str) -> String {
 #[test]
 fn a_quorum_that_is_lost() {
     trouble(async |patients| {
-        let replicas: Vec<_> = patients.machines.iter().filter(|machine| machine.id() != patients.leader).collect();
-        for machine in replicas {
+        for machine in patients.but(patients.leader()) {
             machine.sh("docker stop etcd").await.expect("stopped");
         }
         patients.show(&["010", "020"]).await;

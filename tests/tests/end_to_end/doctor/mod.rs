@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 use pgstack_lab::{Lab, Machine, STACK};
 use pgstack_tests::cluster::{leader, with_cluster};
-use pgstack_tests::doctor::{findings, names, text};
+use pgstack_tests::doctor::{all_name, findings, text};
 
 use crate::LAB;
 
@@ -65,9 +65,7 @@ impl Patients<'_> {
 
     /// Waits until `doctor` names exactly these codes on every machine that is on.
     async fn show(&self, codes: &[&str]) {
-        for machine in self.living().await {
-            names(&machine, codes).await;
-        }
+        all_name(&self.living().await, codes).await;
     }
 
     /// Does what `doctor` says: the safe mends by `--fix` on every node, then what is left as it is printed.

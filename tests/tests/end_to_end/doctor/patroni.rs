@@ -30,7 +30,7 @@ fn synchronous_mode_without_a_standby_that_may_be_one() {
         let script = format!("{PATRONICTL} edit-config --force -s synchronous_mode=true");
         patients.leader().sh(&script).await.expect("set");
         patients.are_healthy().await;
-        for machine in patients.machines.iter().filter(|machine| machine.id() != patients.leader) {
+        for machine in patients.but(patients.leader()) {
             machine.sh("docker stop patroni").await.expect("stopped");
         }
         patients.show(&["010", "036"]).await;
@@ -90,7 +90,7 @@ fn a_cluster_that_nobody_leads() {
 fn a_patroni_that_has_lost_etcd() {
     trouble(async |patients| {
         let replica = patients.replica();
-        let address = "$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' patroni)";
+        let address = replica.container_address("patroni").await.expect("an address");
         let rules = |what: &str| {
             let rule = format!("-s {address} -p tcp --dport 2379 -j DROP");
             format!("iptables {what} DOCKER-USER {rule}; iptables {what} INPUT {rule}")

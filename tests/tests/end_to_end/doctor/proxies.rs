@@ -6,7 +6,7 @@ use super::{Patients, trouble};
 
 /// Cuts HAProxy's container on one machine off from the Patroni of another.
 async fn blind(patients: &Patients<'_>, blind: &Machine, to: &Machine, codes: &[&str]) {
-    let address = "$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' haproxy)";
+    let address = blind.container_address("haproxy").await.expect("an address");
     let rule = format!("DOCKER-USER -s {address} -d {} -p tcp --dport 8008 -j DROP", to.address());
     blind.sh(&format!("iptables -I {rule}")).await.expect("cut");
     patients.show(codes).await;

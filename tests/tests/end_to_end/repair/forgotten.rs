@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pgstack_lab::STACK;
 use pgstack_tests::cluster::{eventually, serving, with_cluster};
-use pgstack_tests::doctor::names;
+use pgstack_tests::doctor::all_name;
 
 use super::{done, key, killed, refused};
 use crate::LAB;
@@ -41,9 +41,7 @@ fn a_cluster_without_data_anywhere_is_forgotten_and_begins_anew() {
         assert!(text.contains("--forget-cluster"), "{text}");
         assert_eq!(key(first, "initialize").await, old);
 
-        for machine in &machines {
-            names(machine, &["032"]).await;
-        }
+        all_name(&machines, &["032"]).await;
         let plan = done(first, &["scripts/clear-etcd-patroni-members", "--forget-cluster", "--dry-run"]).await;
         assert!(plan.contains("/service/pg-cluster/initialize"), "{plan}");
         assert_eq!(key(first, "initialize").await, old, "a dry run deletes nothing");
