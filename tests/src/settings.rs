@@ -1,10 +1,17 @@
-//! What a lab for faults is set to, on the command line of `just faults` and `just chaos`.
+//! The lab of `just faults`, `just chaos` and the benchmarks, and what it is set to, on their command lines.
 
 use std::fmt;
 
-/// Settings for every machine's `.env`.
+use pgstack_lab::Lab;
+
+use crate::cluster::{Telling, serving, up};
+
+/// Whether a lab outlives the tool, and settings for every machine's `.env`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Settings {
+    /// Use the lab if it is there, and leave it there
+    #[arg(long)]
+    keep: bool,
     /// DURABILITY: async, sync, strict
     #[arg(long, value_name = "MODE")]
     durability: Option<String>,
@@ -17,6 +24,32 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The lab of that name with three machines that serve; without `--keep` a new one.
+    ///
+    /// # Panics
+    /// When there is no Docker engine, or the cluster does not come to serve.
+    pub async fn lab(&self, name: &str) -> Lab {
+        let lab = Lab::open(name).await.expect("a Docker engine");
+        if !self.keep {
+            lab.down().await.expect("what an earlier run left is removed");
+        }
+        let mut machines = up(3);
+        machines.settings.extend(self.of_env());
+        lab.prepare(&machines, &Telling).await.expect("machines");
+        serving(&lab).await;
+        lab
+    }
+
+    /// Removes the lab, unless `--keep` says otherwise.
+    ///
+    /// # Panics
+    /// When it cannot be removed.
+    pub async fn leave(&self, lab: &Lab) {
+        if !self.keep {
+            lab.down().await.expect("removed");
+        }
+    }
+
     /// As lines of `.env`.
     ///
     /// # Panics

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use pgstack_containers::Service;
-use pgstack_lab::{Lab, Machine, Process, STACK};
+use pgstack_lab::{Lab, Machine, Process};
 use pgstack_tests::bench::event::{Event, Set};
-use pgstack_tests::bench::figures::{BEFORE, Moments, figures, lost};
-use pgstack_tests::bench::record::Run;
-use pgstack_tests::cluster::{switch_to, vip_goes_to};
+use pgstack_tests::bench::figures::{BEFORE, Figures, Moments, figures};
+use pgstack_tests::cluster::{switch_to, switchover_to, vip_goes_to};
 use pgstack_tests::load::Plan;
 use pgstack_tests::scenario::stage::Stage;
 
@@ -25,8 +24,15 @@ struct Cast {
     holder: Machine,
 }
 
+/// What came of it.
+pub(crate) struct Outcome {
+    pub(crate) figures: Figures,
+    pub(crate) promotions: Option<u64>,
+    pub(crate) troubles: Vec<String>,
+}
+
 /// One repeat, on a cluster that serves; it is whole again afterwards.
-pub(crate) async fn play(lab: &Lab, event: Event, set: Set) -> Run {
+pub(crate) async fn play(lab: &Lab, event: Event, set: Set) -> Outcome {
     let rest = RESTS[usize::from(event.clients() > 20)];
     let plan = Plan { clients: event.clients(), rest, ports: &[6432] };
     let mut stage = Stage::set(lab, "bench_failover", plan, Duration::ZERO).await;
@@ -43,10 +49,10 @@ pub(crate) async fn play(lab: &Lab, event: Event, set: Set) -> Run {
     let healed = stage.now();
     let played = stage.finish().await;
     let end = played.history.operations.last().map_or(healed, |operation| operation.ended);
-    let figures = figures(&played.history, Moments { event: from, healed, end });
+    let figures = figures(&played.history, &played.violations, Moments { event: from, healed, end });
     let failed = played.checks.iter().filter(|check| !check.holds);
     let troubles = failed.map(|check| check.what.clone()).collect();
-    Run { lost: lost(&played.violations), promotions, troubles, ..Run::new(event, set, 0, "", figures) }
+    Outcome { figures, promotions, troubles }
 }
 
 /// Puts the roles where the event wants them: etcd leads on neither the leader's nor the holder's machine, and the
@@ -95,6 +101,5 @@ async fn switchover(stage: &Stage<'_>, set: Set, cast: &Cast) {
     if set == Set::Seed {
         return switch_to(stage.lab, cast.candidate.id()).await;
     }
-    let command = format!("{STACK}/scripts/switchover --to {}", cast.candidate.id());
-    cast.leader.sh(&command).await.expect("switched over");
+    cast.leader.sh(&switchover_to(cast.candidate.id())).await.expect("switched over");
 }

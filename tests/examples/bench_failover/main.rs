@@ -35,9 +35,6 @@ struct Arguments {
     /// Where the table goes; pictures go into the folder `failover` beside it
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance.md"))]
     out: PathBuf,
-    /// Use the lab if it is there, and leave it there
-    #[arg(long)]
-    keep: bool,
     /// The name of the lab
     #[arg(long, default_value = "failover")]
     lab: String,

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
+use pgstack_tests::bench::figures::Figures;
 use pgstack_tests::bench::record::{Record, Run};
 use pgstack_tests::bench::{document, failover_table, plot};
 
@@ -28,7 +29,8 @@ pub(crate) fn write(record: &Record, out: &Path) -> io::Result<()> {
 
 /// One repeat in words.
 pub(crate) fn line(run: &Run) -> String {
-    let Run { event, settings, round, gap, gap_began, healing_gap, acknowledged, failed, unknown, lost, .. } = run;
+    let Run { event, settings, round, figures, .. } = run;
+    let Figures { gap, gap_began, healing_gap, acknowledged, failed, unknown, lost, .. } = figures;
     let mut text = format!(
         "round {round}, {settings}, {event}: gap {gap:.2} s (from {gap_began:.2} s on; {healing_gap:.2} s while it healed), \
          {acknowledged} acknowledged, {failed} failed, {unknown} unknown, {lost} lost"

@@ -6,8 +6,9 @@ use futures_util::FutureExt as _;
 use pgstack_lab::Lab;
 use pgstack_tests::bench::event::{Event, Set};
 use pgstack_tests::bench::record::{Broken, Record, Run};
-use pgstack_tests::cluster::{Telling, serving, up};
+use pgstack_tests::scenario::judge::is_whole;
 
+use crate::events::Outcome;
 use crate::{Arguments, events, report, sets};
 
 /// A lab on which so many repeats in a row broke off is of no use any more.
@@ -15,14 +16,7 @@ const HOPELESS: u32 = 4;
 
 /// The sets take turns in each round, so that whatever else this machine does falls on all alike.
 pub(crate) async fn measure(arguments: &Arguments, record: &mut Record) {
-    let lab = Lab::open(&arguments.lab).await.expect("a Docker engine");
-    if !arguments.keep {
-        lab.down().await.expect("what an earlier run left is removed");
-    }
-    let mut machines = up(3);
-    machines.settings.extend(arguments.common.of_env());
-    lab.prepare(&machines, &Telling).await.expect("machines");
-    serving(&lab).await;
+    let lab = arguments.common.lab(&arguments.lab).await;
     let commit = report::commit();
     let (events, sets) = (chosen(&arguments.only, &Event::ALL), chosen(&arguments.sets, &Set::ALL));
     let mut broken = 0;
@@ -34,9 +28,10 @@ pub(crate) async fn measure(arguments: &Arguments, record: &mut Record) {
             for event in due {
                 let repeat = repeat(&lab, event, *set, &mut in_force);
                 match AssertUnwindSafe(repeat).catch_unwind().await {
-                    Ok(figures) => {
+                    Ok(Outcome { figures, promotions, troubles }) => {
                         broken = 0;
-                        record.runs.push(Run { round, commit: commit.clone(), ..figures });
+                        let (settings, commit) = (*set, commit.clone());
+                        record.runs.push(Run { event, settings, round, commit, figures, promotions, troubles });
                         record.write(&arguments.resume).expect("the record is written");
                         println!("{}", report::line(record.runs.last().expect("just pushed")));
                     }
@@ -54,14 +49,12 @@ pub(crate) async fn measure(arguments: &Arguments, record: &mut Record) {
             }
         }
     }
-    if !arguments.keep {
-        lab.down().await.expect("removed");
-    }
+    arguments.common.leave(&lab).await;
 }
 
 /// One repeat, on a cluster that is whole and has these settings.
-async fn repeat(lab: &Lab, event: Event, set: Set, in_force: &mut bool) -> Run {
-    if !*in_force || !sets::is_whole(lab).await {
+async fn repeat(lab: &Lab, event: Event, set: Set, in_force: &mut bool) -> Outcome {
+    if !*in_force || !is_whole(lab).await {
         sets::put_into_force(lab, set).await;
         *in_force = true;
     }

@@ -5,19 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pgstack_cluster_view::Observer;
 use pgstack_diagnostics::Console as _;
 use pgstack_lab::{DeployOrder, Lab, Machine, STACK};
 use pgstack_tests::bench::event::Set;
 use pgstack_tests::bench::seed::File;
 use pgstack_tests::cluster::{Telling, all_streaming, eventually, vip_holder};
-use pgstack_tests::scenario::judge;
 use pgstack_tests::times::Times;
-
-/// Everything leads or streams, and rows go through every port.
-pub(crate) async fn is_whole(lab: &Lab) -> bool {
-    judge::all_stream(lab, &Observer::new()).await && lab.verify(Duration::from_secs(10)).await.is_ok()
-}
 
 /// Writes `.env` everywhere, deploys, and starts the services whose times have changed anew: an old HAProxy
 /// process would keep the connections that it has, and its own times.

@@ -10,9 +10,7 @@ use std::path::PathBuf;
 use std::{fs, io};
 
 use clap::Parser;
-use pgstack_lab::Lab;
 use pgstack_tests::bench::document;
-use pgstack_tests::cluster::{Telling, serving, up};
 use pgstack_tests::settings::Settings;
 
 #[derive(Debug, Parser)]
@@ -36,9 +34,6 @@ struct Arguments {
     /// Where the table goes
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance.md"))]
     out: PathBuf,
-    /// Use the lab if it is there, and leave it there
-    #[arg(long)]
-    keep: bool,
     /// The name of the lab
     #[arg(long, default_value = "path")]
     lab: String,
@@ -49,18 +44,9 @@ struct Arguments {
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
-    let lab = Lab::open(&arguments.lab).await.expect("a Docker engine");
-    if !arguments.keep {
-        lab.down().await.expect("what an earlier run left is removed");
-    }
-    let mut machines = up(3);
-    machines.settings.extend(arguments.settings.of_env());
-    lab.prepare(&machines, &Telling).await.expect("machines");
-    serving(&lab).await;
+    let lab = arguments.settings.lab(&arguments.lab).await;
     let samples = rounds::measure(&lab, &arguments).await;
-    if !arguments.keep {
-        lab.down().await.expect("removed");
-    }
+    arguments.settings.leave(&lab).await;
     let table = samples.markdown();
     println!("{table}");
     write(&arguments.out, &table).expect("the report is written");

@@ -4,11 +4,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use pgstack_lab::Lab;
 use pgstack_tests::chaos::play::play;
 use pgstack_tests::chaos::schedule::Schedule;
 use pgstack_tests::chaos::shrink::shrink;
-use pgstack_tests::cluster::{Telling, serving, up};
+use pgstack_tests::cluster::serving;
 use pgstack_tests::scenario::judge::Played;
 use pgstack_tests::settings::Settings;
 use pgstack_tests::times::Times;
@@ -31,9 +30,6 @@ struct Arguments {
     /// This one, as an earlier run has printed it, instead of one drawn from a seed
     #[arg(long)]
     schedule: Option<Schedule>,
-    /// Use the lab if it is there, and leave it there
-    #[arg(long)]
-    keep: bool,
     /// The name of the lab
     #[arg(long, default_value = "chaos")]
     lab: String,
@@ -50,14 +46,7 @@ async fn main() {
     let schedule = arguments.schedule.clone().unwrap_or_else(drawn);
     println!("seed {seed}, {} minutes, {} clients, {}", arguments.minutes, arguments.clients, arguments.settings);
     println!("schedule: {schedule}");
-    let lab = Lab::open(&arguments.lab).await.expect("a Docker engine");
-    if !arguments.keep {
-        lab.down().await.expect("what an earlier run left is removed");
-    }
-    let mut machines = up(3);
-    machines.settings.extend(arguments.settings.of_env());
-    lab.prepare(&machines, &Telling).await.expect("machines");
-    serving(&lab).await;
+    let lab = arguments.settings.lab(&arguments.lab).await;
     println!("{}", Times::of(&lab).await.describe());
     let played = play(&lab, &schedule, arguments.clients).await;
     tell(&played);
@@ -74,9 +63,7 @@ async fn main() {
         .await;
         println!("FAILED: seed {seed}; the shortest that was found to fail:\n--schedule '{shortest}'");
     }
-    if !arguments.keep {
-        lab.down().await.expect("removed");
-    }
+    arguments.settings.leave(&lab).await;
     if !played.passed() {
         std::process::exit(1);
     }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use futures_util::FutureExt as _;
-use pgstack_cluster_view::Observer;
 use pgstack_lab::Lab;
-use pgstack_tests::cluster::{Telling, serving, up};
-use pgstack_tests::scenario::{ALL, Scenario, Verdict, judge};
+use pgstack_tests::cluster::serving;
+use pgstack_tests::scenario::judge::is_whole;
+use pgstack_tests::scenario::{ALL, Scenario, Verdict};
 use pgstack_tests::settings::Settings;
 use pgstack_tests::times::Times;
 use report::{Report, Row};
@@ -26,9 +26,6 @@ struct Arguments {
     /// How long faults last that are to show that nothing happens, in seconds
     #[arg(long, default_value_t = 300)]
     hold: u64,
-    /// Use the lab if it is there, and leave it there
-    #[arg(long)]
-    keep: bool,
     /// Where the report goes; what it says of scenarios that are not played now stays
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/faults.md"))]
     out: PathBuf,
@@ -44,14 +41,7 @@ async fn main() {
     let arguments = Arguments::parse();
     let wanted =
         |scenario: &&Scenario| arguments.only.is_empty() || arguments.only.iter().any(|name| name == scenario.name);
-    let lab = Lab::open(&arguments.lab).await.expect("a Docker engine");
-    if !arguments.keep {
-        lab.down().await.expect("what an earlier run left is removed");
-    }
-    let mut machines = up(3);
-    machines.settings.extend(arguments.settings.of_env());
-    lab.prepare(&machines, &Telling).await.expect("machines");
-    serving(&lab).await;
+    let lab = arguments.settings.lab(&arguments.lab).await;
     let mut report = Report::read(&arguments.out);
     report.settings = format!("{}: {}", arguments.settings, Times::of(&lab).await.describe());
     let mut failed = Vec::new();
@@ -64,9 +54,7 @@ async fn main() {
         report.put(row);
         report.write(&arguments.out).expect("the report is written");
     }
-    if !arguments.keep {
-        lab.down().await.expect("removed");
-    }
+    arguments.settings.leave(&lab).await;
     println!("{}", arguments.out.display());
     if !failed.is_empty() {
         eprintln!("failed: {}", failed.join(", "));
@@ -77,8 +65,7 @@ async fn main() {
 /// One scenario, on a cluster that is whole; whatever goes wrong, the next one begins with one, too.
 async fn play(lab: &Lab, scenario: &Scenario, hold: Duration) -> Row {
     let began = Instant::now();
-    let whole = judge::all_stream(lab, &Observer::new()).await && lab.verify(Duration::from_secs(10)).await.is_ok();
-    if !whole {
+    if !is_whole(lab).await {
         serving(lab).await;
     }
     let played = AssertUnwindSafe(scenario.play(lab, hold)).catch_unwind().await;

@@ -3,24 +3,25 @@
 use std::collections::BTreeSet;
 
 use super::event::{Event, Set};
-use super::record::{Record, Run};
+use super::figures::Figures;
+use super::record::Record;
 
 /// Everything that goes between the marks. Pictures lie in `pictures`, seen from the document.
 pub fn markdown(record: &Record, pictures: &str) -> String {
     let mut text = String::from("Longest time without an acknowledged write, in seconds: median (worst).\n\n");
     text += &table(record, Some("goal (fast)"), |event, set| {
-        let (median, worst) = record.spread(event, set, |run| run.gap)?;
+        let (median, worst) = record.spread(event, set, |figures| figures.gap)?;
         Some(format!("{median:.1} ({worst:.1})"))
     });
     text += "\nWrites that failed or got no answer: median (worst).\n\n";
     text += &table(record, None, |event, set| {
-        let (median, worst) = record.spread(event, set, Run::errors)?;
+        let (median, worst) = record.spread(event, set, Figures::errors)?;
         Some(format!("{median:.0} ({worst:.0})"))
     });
-    if record.runs.iter().any(|run| run.lost > 0) {
+    if record.runs.iter().any(|run| run.figures.lost > 0) {
         text += "\nAcknowledged rows that were missing afterwards: the most of any repeat.\n\n";
         text += &table(record, None, |event, set| {
-            let lost = record.of(event, set).map(|run| run.lost).max()?;
+            let lost = record.of(event, set).map(|run| run.figures.lost).max()?;
             Some(lost.to_string())
         });
     }
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn lost_rows_and_troubles_are_never_left_out() {
         let mut lossy = run(Event::Partition, Set::Balanced, 1, 30.0);
-        (lossy.lost, lossy.troubles) = (325, vec!["something".to_owned()]);
+        (lossy.figures.lost, lossy.troubles) = (325, vec!["something".to_owned()]);
         let (commit, why) = ("abc1234".to_owned(), "it never came back".to_owned());
         let broken = vec![Broken { event: Event::Kill9, settings: Set::Seed, round: 1, commit, why }];
         let text = markdown(&Record { runs: vec![lossy], broken }, "x");

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::checker::Violation;
 use crate::history::{History, Operation, Outcome, Span, Via};
 
@@ -23,8 +25,8 @@ pub struct Moments {
     pub end: Duration,
 }
 
-/// What it cost.
-#[derive(Debug, Clone, PartialEq)]
+/// What it cost; times in seconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// The longest time from the event to healing without an acknowledgement.
     pub gap: f64,
@@ -38,26 +40,42 @@ pub struct Figures {
     pub failed: usize,
     /// Those of which nobody knows.
     pub unknown: usize,
+    /// Acknowledged rows that were missing afterwards.
+    pub lost: usize,
     /// Acknowledged writes for each [`BIN`] from [`BEFORE`] the event until healing.
     pub bins: Vec<u32>,
 }
 
+impl Figures {
+    /// What was not acknowledged.
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    pub fn errors(&self) -> f64 {
+        (self.failed + self.unknown) as f64
+    }
+}
+
 /// Computes them.
-pub fn figures(history: &History, moments: Moments) -> Figures {
+pub fn figures(history: &History, violations: &[Violation], moments: Moments) -> Figures {
     let event = Span { from: moments.event, to: moments.healed };
     let gap = history.longest_gap(POOLED, event);
     let healing = history.longest_gap(POOLED, Span { from: moments.healed, to: moments.end });
     let count = |outcome| history.ended_so(POOLED, outcome, event);
     let acknowledged = history.acknowledged().filter(|operation| operation.via == POOLED);
     Figures {
-        gap: gap.length().as_secs_f64(),
-        gap_began: gap.from.saturating_sub(moments.event).as_secs_f64(),
-        healing_gap: healing.length().as_secs_f64(),
+        gap: milliseconds(gap.length()),
+        gap_began: milliseconds(gap.from.saturating_sub(moments.event)),
+        healing_gap: milliseconds(healing.length()),
         acknowledged: count(Outcome::Acknowledged),
         failed: count(Outcome::Failed),
         unknown: count(Outcome::Unknown),
+        lost: lost(violations),
         bins: bins(acknowledged, moments),
     }
+}
+
+/// In seconds; more digits than that say nothing.
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 fn bins<'a>(acknowledged: impl Iterator<Item = &'a Operation>, moments: Moments) -> Vec<u32> {
@@ -75,7 +93,7 @@ fn bins<'a>(acknowledged: impl Iterator<Item = &'a Operation>, moments: Moments)
 }
 
 /// How many acknowledged rows are missing on a node.
-pub fn lost(violations: &[Violation]) -> usize {
+fn lost(violations: &[Violation]) -> usize {
     let lost = violations.iter().filter_map(|violation| match violation {
         Violation::Lost { ids, .. } => Some(ids.len()),
         _ => None,
@@ -111,7 +129,7 @@ mod tests {
         operations.push(write(102, POOLED, 12.5, Outcome::Unknown));
         operations.push(write(103, POOLED, 5.0, Outcome::Failed));
         let history = History { operations, vip: Vec::new() };
-        let figures = figures(&history, moments(10, 20, 25));
+        let figures = figures(&history, &[], moments(10, 20, 25));
         let rounded =
             [figures.gap, figures.gap_began, figures.healing_gap].map(|figure| format!("{figure:.1}")).join(" ");
         assert_eq!(rounded, "4.9 5.0 3.5");
@@ -122,7 +140,7 @@ mod tests {
     fn bins_count_from_before_the_event_until_healing() {
         let ok = Outcome::Acknowledged;
         let operations = [4.9, 5.0, 5.1, 10.0, 11.9, 12.1].iter().map(|at| write(1, POOLED, *at, ok)).collect();
-        let figures = figures(&History { operations, vip: Vec::new() }, moments(10, 12, 20));
+        let figures = figures(&History { operations, vip: Vec::new() }, &[], moments(10, 12, 20));
         assert_eq!(figures.bins.len(), 28);
         assert_eq!((figures.bins[0], figures.bins[20], figures.bins[27]), (2, 1, 1));
         assert_eq!(figures.bins.iter().sum::<u32>(), 4);
@@ -131,7 +149,7 @@ mod tests {
     #[test]
     fn an_event_at_the_beginning_has_empty_bins_before_it() {
         let operations = vec![write(1, POOLED, 1.0, Outcome::Acknowledged)];
-        let figures = figures(&History { operations, vip: Vec::new() }, moments(1, 2, 3));
+        let figures = figures(&History { operations, vip: Vec::new() }, &[], moments(1, 2, 3));
         assert_eq!((figures.bins.len(), figures.bins[20]), (24, 1));
     }
 

@@ -72,9 +72,9 @@ struct Scale {
 impl Scale {
     fn of(runs: &[&Run]) -> Self {
         let from = -BEFORE.as_secs_f64();
-        let end = |run: &&Run| (run.gap_began + run.gap + 5.0).min(moment(run.bins.len()));
+        let end = |run: &&Run| (run.figures.gap_began + run.figures.gap + 5.0).min(moment(run.figures.bins.len()));
         let to = runs.iter().map(end).fold(5.0, f64::max).ceil();
-        let most = runs.iter().flat_map(|run| &run.bins).map(|bin| rate(*bin)).fold(1.0, f64::max);
+        let most = runs.iter().flat_map(|run| &run.figures.bins).map(|bin| rate(*bin)).fold(1.0, f64::max);
         Self { from, to, most: round_up(most) }
     }
 
@@ -117,20 +117,20 @@ fn strip(run: &Run, scale: &Scale, top: f64) -> String {
         title_y = top + STRIP / 2.0 - 4.0,
         gap_y = top + STRIP / 2.0 + 14.0,
         title = set.title(),
-        gap = run.gap,
+        gap = run.figures.gap,
     );
     for (rate, y) in [(scale.most, top), (half, middle), (0.0, bottom)] {
         let (x, y) = (LEFT - 8.0, y + 4.0);
         let _ = writeln!(text, "<text class=\"quiet\" x=\"{x}\" y=\"{y}\" text-anchor=\"end\">{rate:.0}</text>");
     }
-    let (from, to) = (scale.x(run.gap_began), scale.x(run.gap_began + run.gap));
+    let (from, to) = (scale.x(run.figures.gap_began), scale.x(run.figures.gap_began + run.figures.gap));
     let _ = writeln!(
         text,
         "<rect class=\"gap\" x=\"{from:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{STRIP}\"/>",
         (to - from).max(1.0)
     );
     let steps = steps(run, scale, top);
-    let (first, last) = (scale.x(scale.from), scale.x(moment(run.bins.len())));
+    let (first, last) = (scale.x(scale.from), scale.x(moment(run.figures.bins.len())));
     let _ = write!(
         text,
         "<path class=\"area {set}\" d=\"M{first:.1} {bottom}{steps}L{last:.1} {bottom}Z\"/>\n\
@@ -147,7 +147,7 @@ fn strip(run: &Run, scale: &Scale, top: f64) -> String {
 /// A line that stands still for the length of each bin.
 fn steps(run: &Run, scale: &Scale, top: f64) -> String {
     let mut text = String::new();
-    for (place, bin) in run.bins.iter().enumerate().filter(|(place, _)| moment(*place) < scale.to) {
+    for (place, bin) in run.figures.bins.iter().enumerate().filter(|(place, _)| moment(*place) < scale.to) {
         let (from, to, y) = (scale.x(moment(place)), scale.x(moment(place + 1)), scale.y(rate(*bin), top));
         let _ = write!(text, "L{from:.1} {y:.1}L{to:.1} {y:.1}");
     }
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_repeat_in_which_nothing_was_written_can_be_drawn() {
         let mut empty = run(Event::Kill9, Set::Seed, 1, 0.0);
-        empty.bins = Vec::new();
+        empty.figures.bins = Vec::new();
         let svg = svg(&Record { runs: vec![empty], ..Record::default() }, Event::Kill9).expect("a picture");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }

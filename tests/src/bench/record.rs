@@ -21,62 +21,13 @@ pub struct Run {
     pub round: u32,
     /// What was measured.
     pub commit: String,
-    /// See [`Figures`].
-    pub gap: f64,
-    /// See [`Figures`].
-    pub gap_began: f64,
-    /// See [`Figures`].
-    pub healing_gap: f64,
-    /// See [`Figures`].
-    pub acknowledged: usize,
-    /// See [`Figures`].
-    pub failed: usize,
-    /// See [`Figures`].
-    pub unknown: usize,
-    /// Acknowledged rows that were missing afterwards.
-    pub lost: usize,
+    /// What it cost.
+    #[serde(flatten)]
+    pub figures: Figures,
     /// How many timelines began; `None` where no node told.
     pub promotions: Option<u64>,
     /// What was not as it had to be, in words.
     pub troubles: Vec<String>,
-    /// See [`Figures`].
-    pub bins: Vec<u32>,
-}
-
-impl Run {
-    /// A repeat with its figures.
-    pub fn new(event: Event, settings: Set, round: u32, commit: &str, figures: Figures) -> Self {
-        let Figures { gap, gap_began, healing_gap, acknowledged, failed, unknown, bins } = figures;
-        let commit = commit.to_owned();
-        let (lost, promotions, troubles) = (0, None, Vec::new());
-        Self {
-            event,
-            settings,
-            round,
-            commit,
-            gap: milliseconds(gap),
-            gap_began: milliseconds(gap_began),
-            healing_gap: milliseconds(healing_gap),
-            acknowledged,
-            failed,
-            unknown,
-            lost,
-            promotions,
-            troubles,
-            bins,
-        }
-    }
-
-    /// What was not acknowledged.
-    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-    pub fn errors(&self) -> f64 {
-        (self.failed + self.unknown) as f64
-    }
-}
-
-/// More digits than that say nothing.
-fn milliseconds(seconds: f64) -> f64 {
-    (seconds * 1000.0).round() / 1000.0
 }
 
 /// A repeat that has no figures; the next start plays it again.
@@ -137,15 +88,15 @@ impl Record {
     }
 
     /// Median and worst of a cell.
-    pub fn spread(&self, event: Event, settings: Set, figure: impl Fn(&Run) -> f64) -> Option<(f64, f64)> {
-        let figures: Vec<f64> = self.of(event, settings).map(figure).collect();
+    pub fn spread(&self, event: Event, settings: Set, figure: impl Fn(&Figures) -> f64) -> Option<(f64, f64)> {
+        let figures: Vec<f64> = self.of(event, settings).map(|run| figure(&run.figures)).collect();
         Some((median(&figures)?, worst(&figures)?))
     }
 
     /// The repeat whose gap is the median, or the one below it.
     pub fn typical(&self, event: Event, settings: Set) -> Option<&Run> {
         let mut runs: Vec<&Run> = self.of(event, settings).collect();
-        runs.sort_by(|one, other| one.gap.total_cmp(&other.gap));
+        runs.sort_by(|one, other| one.figures.gap.total_cmp(&other.figures.gap));
         runs.get(runs.len().checked_sub(1)? / 2).copied()
     }
 }
@@ -167,9 +118,11 @@ pub(super) mod tests {
             acknowledged: 100,
             failed: 2,
             unknown: 1,
+            lost: 0,
             bins: [vec![50; 20], vec![0; 10], vec![50; 40]].concat(),
         };
-        Run::new(event, settings, round, "abc1234", figures)
+        let (commit, promotions, troubles) = ("abc1234".to_owned(), None, Vec::new());
+        Run { event, settings, round, commit, figures, promotions, troubles }
     }
 
     #[test]
@@ -205,7 +158,7 @@ pub(super) mod tests {
         let runs = gaps.iter().zip(1..).map(|(gap, round)| run(Event::Kill9, Set::Fast, round, *gap)).collect();
         let record = Record { runs, broken: Vec::new() };
         assert_eq!(record.typical(Event::Kill9, Set::Fast).map(|run| run.round), Some(4));
-        let spread = record.spread(Event::Kill9, Set::Fast, |run| run.gap);
+        let spread = record.spread(Event::Kill9, Set::Fast, |figures| figures.gap);
         assert_eq!(spread.map(|(median, worst)| format!("{median:.1} {worst:.1}")).as_deref(), Some("3.0 9.0"));
         assert_eq!(record.typical(Event::Kill9, Set::Seed), None);
     }

@@ -78,6 +78,11 @@ fn is_same_everywhere(violation: &Violation, all: &[Violation]) -> bool {
     all.iter().filter(same).count() >= 3
 }
 
+/// Everything leads or streams, and rows go through every port.
+pub async fn is_whole(lab: &Lab) -> bool {
+    all_stream(lab, &Observer::new()).await && lab.verify(Duration::from_secs(10)).await.is_ok()
+}
+
 /// All members lead or stream, on one timeline, by the word of each.
 pub async fn all_stream(lab: &Lab, observer: &Observer) -> bool {
     let Ok(machines) = lab.machines().await else { return false };
