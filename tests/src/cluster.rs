@@ -45,11 +45,11 @@ impl Console for Telling {
     }
 }
 
-/// One test at a time; `true` once this run has made its machines.
+/// One test at a time; `true` while the machines are there and no test has failed on them.
 static MADE: Mutex<bool> = Mutex::new(false);
 
-/// Hands the shared lab of this test binary to `test`, deployed and serving. The first test makes
-/// it; whatever state a test leaves behind, the next one begins with a cluster that serves.
+/// Hands the shared lab of this test binary to `test`, deployed and serving. The first test makes it, and so does
+/// the one after a test that failed; whatever else a test leaves behind, the next one begins with a cluster that serves.
 ///
 /// # Panics
 /// When the cluster cannot be made, or the test fails.
@@ -73,21 +73,22 @@ pub fn with_machines(name: &str, nodes: u8, test: impl AsyncFnOnce(&Lab)) {
     let runtime = Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let lab = Lab::open(&format!("{}{name}", prefix())).await.expect("a lab");
-        if !*made {
+        // so it stays where the test panics: what a failure leaves behind fails no other test
+        if !std::mem::replace(&mut *made, false) {
             lab.down().await.expect("what an earlier run left is removed");
             for machine in lab.prepare(&up(nodes), &Telling).await.expect("machines") {
                 machine.sh(&format!("cp -a {STACK}/.env {PRISTINE}")).await.expect("a copy of the settings");
             }
-            *made = true;
         }
         test(&lab).await;
+        *made = true;
     });
 }
 
 /// Where each machine keeps its first settings.
 const PRISTINE: &str = "/root/.env.first";
 
-/// What a test has changed in `.env`, and left so because it failed, is none of the next one's business.
+/// What a test has changed in `.env` is none of the next one's business.
 async fn put_settings_back(lab: &Lab) {
     for machine in lab.machines().await.expect("machines") {
         if !machine.is_running() {
@@ -102,7 +103,7 @@ fn prefix() -> String {
     std::env::var("PGSTACK_TEST_LABS").unwrap_or_default()
 }
 
-/// A failed test poisons nothing: the next one brings the cluster back into order.
+/// A failed test poisons nothing: the next one makes the machines anew.
 fn lock() -> MutexGuard<'static, bool> {
     MADE.lock().unwrap_or_else(PoisonError::into_inner)
 }

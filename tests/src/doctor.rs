@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use pgstack_lab::{Machine, STACK};
 use serde_json::Value;
 
@@ -26,9 +27,7 @@ pub async fn findings(machine: &Machine) -> Vec<Value> {
 
 /// Waits until `doctor` finds exactly these codes on each of the machines.
 pub async fn all_name(machines: &[Machine], codes: &[&str]) {
-    for machine in machines {
-        names(machine, codes).await;
-    }
+    join_all(machines.iter().map(|machine| names(machine, codes))).await;
 }
 
 /// Waits until `doctor` finds exactly these codes (`033`) on a machine.

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use pgstack_diagnostics::{Answer, Console, Ended};
 use pgstack_env::NodeEnv;
 use pgstack_health::fix::{Job, Left, Plan, Why, plan};
-use pgstack_health::{Finding, Risk, examine, report, unknown};
+use pgstack_health::{Finding, Risk, examine, report};
 use pgstack_workdir::StackDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 
+use crate::examine::lasting;
 use crate::{Doctor, DoctorError, gather};
 
 /// How long facts may take to settle after the last command.
@@ -153,12 +154,12 @@ async fn settled(stack: &StackDir, env: &NodeEnv, jobs: &[Job], console: &dyn Co
     console.begin("looking again");
     let began = Instant::now();
     loop {
-        let snapshot = gather(stack, env).await;
-        let findings = examine(&snapshot);
+        let findings = examine(&gather(stack, env).await);
         let is_hoped_for = |finding: &Finding| jobs.iter().any(|job| job.codes.contains(&finding.code));
         if !findings.iter().any(is_hoped_for) || began.elapsed() > SETTLE {
+            let left = lasting(stack, env).await;
             console.end("done");
-            return (findings, unknown(&snapshot));
+            return left;
         }
         console.progress(&format!("{} findings left", findings.len()));
         tokio::time::sleep(PAUSE).await;

@@ -47,9 +47,8 @@ fn said(node: &Node) -> Option<&str> {
 
 fn by_log(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
     let said = said(node)?;
-    let at_work = |patroni: &Patroni| {
-        patroni.streams() || patroni.takes_writes() || matches!(patroni.state.as_str(), "starting" | "creating replica")
-    };
+    let at_work =
+        |patroni: &Patroni| patroni.streams() || patroni.takes_writes() || patroni.state == "creating replica";
     // a log tells what was, too: who works, or has only just begun to, is left alone
     let loops = container(node, "patroni").is_some_and(|it| it.status == "restarting" || it.restarts > 2);
     if node.patroni.known().is_some_and(at_work) || scene.settling() || is_young(node, "patroni") && !loops {
