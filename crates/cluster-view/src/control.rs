@@ -41,6 +41,14 @@ pub enum ControlError {
         /// Its words.
         reason: String,
     },
+    /// The leadership went to another node than the one that was asked for.
+    #[error("Patroni on node {node}: {said}")]
+    Elsewhere {
+        /// The node that was asked.
+        node: NodeId,
+        /// Its words.
+        said: String,
+    },
 }
 
 impl Observer {
@@ -55,7 +63,12 @@ impl Control {
     /// Moves the leadership from `leader` to `candidate`, both by member name; ends when it is done.
     pub async fn switchover(&self, leader: &str, candidate: &str) -> Result<(), ControlError> {
         let body = json!({ "leader": leader, "candidate": candidate });
-        self.send(Method::POST, "switchover", &body, SLOW).await.map(drop)
+        let said = self.send(Method::POST, "switchover", &body, SLOW).await?;
+        // which to Patroni is a success
+        if said.contains("instead of") {
+            return Err(ControlError::Elsewhere { node: self.node, said: said.trim().to_owned() });
+        }
+        Ok(())
     }
 
     /// The configuration that lives in the DCS, the same for all nodes.

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::SwitchoverRefusal;
 use super::observe::Observed;
-use super::pause::{Paused, pause};
+use super::pause::{LEASE, Paused, pause};
 use super::plan::Order;
 use crate::DeployError;
 use crate::site::Site;
@@ -55,6 +55,11 @@ pub(super) async fn carry_out(
     // the one that stops writes everything to disk first: now, while clients still work, and the rest is little
     console.progress("checkpoint");
     primary.checkpoint(site.time_left()).await?;
+    // once the poolers wait, nothing else may end it
+    if site.time_left() < LEASE {
+        let (detail, seconds) = ("nothing was moved".to_owned(), site.timeout_seconds());
+        return Err(DeployError::NotReady { what: "the checkpoint", detail, seconds, log: None });
+    }
     let poolers = order.pause.iter().map(|&id| node(site, id)).collect::<Result<Vec<_>, _>>()?;
     console.progress("pausing the poolers");
     let began = Instant::now();
@@ -63,12 +68,13 @@ pub(super) async fn carry_out(
     let all_paused = began.elapsed();
     drop(primary);
     console.progress("PostgreSQL's leadership moves");
-    let (writes, costs) = moving(site, order, &candidate, &paused, began).await?;
+    let (outcome, costs) = moving(site, order, from, &candidate, &paused, began).await;
     for (id, cost) in &costs {
         if let Err(why) = cost {
             console.warn(&format!("the pooler on node {id} could not be resumed ({why}); its pause ends within 10 s"));
         }
     }
+    let writes = outcome?;
     let seconds = |time: &Duration| format!("{:.2} s", time.as_secs_f64());
     let told: Vec<String> =
         costs.iter().filter_map(|(id, cost)| Some(format!("node {id} {}", seconds(cost.as_ref().ok()?)))).collect();
@@ -84,16 +90,17 @@ pub(super) async fn carry_out(
 
 type Costs = Vec<(NodeId, Result<Duration, String>)>;
 
-/// From the order to Patroni until every pooler goes on.
+/// From the order to Patroni until every pooler goes on: how long it took, and what it cost the clients of each.
 async fn moving(
     site: &Site<'_>,
     order: &Order,
+    from: Node,
     candidate: &Postgres,
     paused: &[Paused],
     began: Instant,
-) -> Result<(Duration, Costs), DeployError> {
+) -> (Result<Duration, DeployError>, Costs) {
     // the leader's own Patroni acts at once; another one would have to wait for the leader's next round
-    let control = site.observer.control(node(site, order.from)?, &site.env.restapi_password);
+    let control = site.observer.control(from, &site.env.restapi_password);
     let (leader, follower) = (order.from.patroni_name(), order.to.patroni_name());
     let request = tokio::spawn(async move { control.switchover(&leader, &follower).await });
     let (phase, seen) = watch::channel(Phase::Waits);
@@ -115,8 +122,7 @@ async fn moving(
         let _ = phase.send(if outcome.is_ok() { Phase::TakesWrites } else { Phase::Failed });
         outcome.map(|()| time)
     };
-    let (outcome, costs) = tokio::join!(watched, resumed);
-    Ok((outcome?, costs))
+    tokio::join!(watched, resumed)
 }
 
 /// Waits until the candidate has left recovery, or Patroni says that nothing comes of it.

@@ -100,7 +100,7 @@ async fn pooler(site: &Site<'_>, node: Node) -> Pooler {
     let state = async { PoolerConsole::connect(node.ip().addr(), site.superuser(), ANSWER).await?.is_paused().await };
     let agent = site.observer.pooler_can_be_paused(node, &site.env.agent_token);
     match tokio::join!(state, agent) {
-        (Err(Silence::Refused | Silence::Late | Silence::NoRoute), _) => Pooler::Absent,
+        (Err(Silence::Refused), _) | (Err(Silence::Late | Silence::NoRoute), Err(_)) => Pooler::Absent,
         (Err(why), _) => Pooler::Unreachable(format!("its console: {why}")),
         (Ok(true), _) => Pooler::Paused,
         (Ok(false), Err(why)) => Pooler::Unreachable(format!("its agent: {why}")),

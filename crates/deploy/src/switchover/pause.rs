@@ -10,8 +10,8 @@ use super::SwitchoverRefusal;
 use crate::DeployError;
 use crate::site::Site;
 
-/// How long a pause lasts when nobody ends it, in seconds; the agent allows no more.
-const LEASE: u64 = 9;
+/// How long a pause lasts when nobody ends it; the agent allows no more.
+pub(super) const LEASE: Duration = Duration::from_secs(9);
 /// The consoles are of no use for longer.
 const CONSOLE: Duration = Duration::from_secs(60);
 
@@ -51,7 +51,7 @@ pub(super) async fn pause(
     let consoles = consoles.await.into_iter().collect::<Result<Vec<_>, _>>()?;
     let asked = nodes.iter().zip(consoles).map(|(&node, console)| async move {
         let since = Instant::now() + PAUSE_NOTICE;
-        let outcome = site.observer.pause_pooler(node, &site.env.agent_token, LEASE, wait).await;
+        let outcome = site.observer.pause_pooler(node, &site.env.agent_token, LEASE.as_secs(), wait).await;
         (Paused { node, console, since }, outcome)
     });
     let answers = join_all(asked).await;
@@ -59,7 +59,7 @@ pub(super) async fn pause(
         return Ok(answers.into_iter().map(|(paused, _)| paused).collect());
     }
     // before anything else: clients wait
-    let ours = answers.iter().filter(|(_, outcome)| !matches!(outcome, Err(NotPaused::Already | NotPaused::Busy)));
+    let ours = answers.iter().filter(|(_, outcome)| !matches!(outcome, Err(NotPaused::Already)));
     let busy = answers.iter().find(|(_, outcome)| matches!(outcome, Err(NotPaused::Busy)));
     join_all(ours.map(|(paused, _)| paused.resume())).await;
     if let Some((pooler, _)) = busy {

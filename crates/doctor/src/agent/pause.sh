@@ -24,7 +24,11 @@ answer() {
     done
     return 1
 }
-resume() { psql -XAtqw -c RESUME >/dev/null; }
+# until it is so: whoever is paused has nobody else
+resume() {
+    local said
+    until said=$(psql -XAtqw -c RESUME 2>&1) || [[ $said == *'not paused'* ]]; do sleep 0.5; done
+}
 # waits for what it started: nobody else here reaps it
 finish() { kill "$timer" "$pooler" 2>/dev/null; wait; exit 0; }
 
@@ -34,6 +38,8 @@ rest=$(( $3 - ${EPOCHREALTIME/[.,]/} ))
 if [ "$rest" -gt 0 ] && [ "$rest" -lt 1000000 ]; then
     read -r -t "$(printf '0.%06d' "$rest")" _ <&3
 fi
+# nobody waits for the answer any more
+[ "$rest" -gt -1000000 ] || { echo 'too late'; finish; }
 ask PAUSE
 if ! answer "$2"; then
     # PAUSE still waits for a transaction
