@@ -1,7 +1,7 @@
 //! What the log of a Patroni that does not come up says about its data.
 
 /// Words of Patroni and PostgreSQL that name data which only a fresh copy mends, with what they mean.
-const TROUBLES: [(&str, &str); 20] = [
+const TROUBLES: [(&str, &str); 19] = [
     ("system ID mismatch", "the data here belongs to another cluster"),
     ("system ID is invalid", "the data here is damaged or incomplete"),
     (
@@ -19,7 +19,6 @@ const TROUBLES: [(&str, &str); 20] = [
     ),
     ("postmaster.opts", "the data here is not where Patroni looks for it, as in an older layout"),
     ("requested WAL segment", "this replica was away for so long that the leader has dropped the WAL that it needs"),
-    ("diverged", "the data here has gone another way than the leader's"),
     ("is behind recovery timeline", "the data here has gone another way than the leader's"),
     ("is ahead of the WAL flush position", "the data here has gone another way than the leader's"),
     ("forked off current database system timeline", "the data here has gone another way than the leader's"),
@@ -35,8 +34,10 @@ const TROUBLES: [(&str, &str); 20] = [
 
 /// What is wrong with the data, from the last lines of Patroni's log; `None` where a copy mends nothing.
 pub fn data_trouble(log: &[String]) -> Option<&'static str> {
-    // the last words count: what was said before may be over
-    log.iter()
+    // the last words count, and what was said before is over where the data was taken back
+    let over = log.iter().rposition(|line| line.contains("pg_rewind exit code=0")).unwrap_or(0);
+    log[over..]
+        .iter()
         .rev()
         .find_map(|line| TROUBLES.iter().find(|(words, _)| line.contains(words)).map(|(_, meaning)| *meaning))
 }
@@ -69,7 +70,8 @@ mod tests {
              already been removed",
             "INFO: data dir for the cluster is not empty, but system ID is invalid; consider doing reinitialize",
             "PANIC:  could not locate a valid checkpoint record at 0/3000060",
-            "servers diverged at WAL location 0/3000148 on timeline 1",
+            "ERROR: Failed to rewind from healthy primary: patroni1",
+            "FATAL:  highest timeline 2 of the primary is behind recovery timeline 3",
         ] {
             let said = hint(&log(&["INFO: no action", line, "INFO: Lock owner: patroni1; I am patroni3"]));
             assert!(said.as_ref().is_some_and(|said| said.contains("run ./scripts/reclone on this node")), "{line}");
@@ -80,6 +82,18 @@ mod tests {
     fn the_last_trouble_is_the_one_that_is_told() {
         let said = hint(&log(&["has wrong ownership", "system ID mismatch, node patroni3 …"]));
         assert!(said.expect("a hint").starts_with("the data here belongs to another cluster"));
+    }
+
+    #[test]
+    fn data_that_was_taken_back_is_no_trouble() {
+        let said = [
+            "FATAL:  highest timeline 2 of the primary is behind recovery timeline 3",
+            "INFO: pg_rewind exit code=0",
+            "INFO:  stderr=pg_rewind: servers diverged at WAL location 0/3000148 on timeline 1",
+            "pg_rewind: Done!",
+            "FATAL:  the database system is starting up",
+        ];
+        assert_eq!(data_trouble(&log(&said)), None);
     }
 
     #[test]
