@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pgstack_cluster_view::{Login, Observer, Silence, Source, Sql};
+use pgstack_containers::{Engine, Service};
 use pgstack_topology::port;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::Answers;
 
@@ -15,6 +16,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 /// How long an attempt may take.
 const LIMIT: Duration = Duration::from_secs(2);
+/// How long what a dead postmaster left may take to end.
+const ORPHANS: Duration = Duration::from_secs(3);
+/// Waits until no process of PostgreSQL is left.
+const GONE: &str = "while grep -qas '^postgres: ' /proc/[0-9]*/cmdline; do sleep 0.05; done";
 
 /// Holds one connection to this node's PostgreSQL, and wakes this node's Patroni up whenever it ends.
 pub(super) async fn watch(answers: Arc<Answers>) {
@@ -28,6 +33,8 @@ pub(super) async fn watch(answers: Arc<Answers>) {
             pause = match Sql::connect(source, login, Instant::now() + LIMIT).await {
                 Ok(sql) => {
                     sql.ended().await;
+                    // a PostgreSQL that starts beside them fails, and then another node would lead
+                    let _ = timeout(ORPHANS, orphans_end()).await;
                     observer.control(me, &env.restapi_password).wake_up().await;
                     PAUSE
                 }
@@ -37,4 +44,11 @@ pub(super) async fn watch(answers: Arc<Answers>) {
         }
         sleep(pause).await;
     }
+}
+
+async fn orphans_end() {
+    let Ok(engine) = Engine::connect().await else { return };
+    let limit = ORPHANS.as_secs().to_string();
+    // an error: then it is not known, and Patroni is told at once
+    drop(engine.exec(Service::Patroni.name(), None, &["timeout", &limit, "sh", "-c", GONE]).await);
 }
