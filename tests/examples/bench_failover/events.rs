@@ -39,7 +39,7 @@ pub(crate) async fn play(lab: &Lab, event: Event, set: Set) -> Outcome {
     let cast = cast(&mut stage, event).await;
     stage.say(&format!("{event}, {set}: node {} leads, {} holds the VIP", cast.leader.id(), cast.holder.id()));
     let from = stage.now();
-    act(&stage, event, set, &cast).await;
+    act(&mut stage, event, set, &cast).await;
     let limit = stage.times.node_gone(true) * 2.0 + 60.0;
     if !stage.load.went_on(Duration::from_secs_f64(limit)).await {
         stage.check(false, format!("no write within {limit:.0} s"));
@@ -71,7 +71,7 @@ async fn cast(stage: &mut Stage<'_>, event: Event) -> Cast {
 }
 
 /// Lets it happen, and returns when the gap has begun or is over.
-async fn act(stage: &Stage<'_>, event: Event, set: Set, cast: &Cast) {
+async fn act(stage: &mut Stage<'_>, event: Event, set: Set, cast: &Cast) {
     let from = stage.now();
     let Cast { leader, candidate, holder } = cast;
     match event {
@@ -85,7 +85,10 @@ async fn act(stage: &Stage<'_>, event: Event, set: Set, cast: &Cast) {
             let off = async || stage.lab.machine(leader.id()).await.is_ok_and(|machine| !machine.is_running());
             assert!(stage.until(from, 90.0, off).await.is_some(), "node {} shuts down", leader.id());
         }
-        Event::Partition => stage.lab.partition(leader.id()).await.expect("cut off"),
+        Event::Partition => {
+            stage.cut_begins();
+            stage.lab.partition(leader.id()).await.expect("cut off");
+        }
     }
     if event.hits_both() {
         // before that the old leader may still take writes

@@ -65,10 +65,13 @@ async fn main() {
 /// One scenario, on a cluster that is whole; whatever goes wrong, the next one begins with one, too.
 async fn play(lab: &Lab, scenario: &Scenario, hold: Duration) -> Row {
     let began = Instant::now();
-    if !is_whole(lab).await {
-        serving(lab).await;
-    }
-    let played = AssertUnwindSafe(scenario.play(lab, hold)).catch_unwind().await;
+    let play = async {
+        if !is_whole(lab).await {
+            serving(lab).await;
+        }
+        scenario.play(lab, hold).await
+    };
+    let played = AssertUnwindSafe(play).catch_unwind().await;
     let seconds = began.elapsed().as_secs();
     match played {
         Ok(Verdict::Played(played)) => {

@@ -17,39 +17,50 @@ const ASK: Duration = Duration::from_secs(3);
 pub async fn play(lab: &Lab, schedule: &Schedule, clients: u16) -> Played {
     let rest = Duration::from_millis(20 + 5 * u64::from(clients));
     let mut stage = Stage::set(lab, "chaos", Plan { clients, rest, ..Plan::default() }, Duration::ZERO).await;
+    let mut struck = 0;
     for round in &schedule.rounds {
-        self::round(&mut stage, round).await;
+        struck += self::round(&mut stage, round).await;
     }
+    stage.check(struck > 0, format!("{struck} faults of {} rounds took effect", schedule.rounds.len()));
     let promotions = stage.promotions().await;
     stage.figure(format!("{} promotions", promotions.map_or_else(|| "?".to_owned(), |count| count.to_string())));
     stage.finish().await
 }
 
-async fn round(stage: &mut Stage<'_>, round: &Round) {
+/// How many of its faults took effect.
+async fn round(stage: &mut Stage<'_>, round: &Round) -> usize {
     let began = stage.now();
-    stage.cut_begins();
+    let mut struck = 0;
     for blow in &round.blows {
         until(stage, began + Duration::from_millis(blow.after)).await;
-        self::blow(stage, blow).await;
+        struck += usize::from(self::blow(stage, blow).await);
     }
     until(stage, began + Duration::from_millis(round.lasts)).await;
     stage.say("heal");
-    heal(stage.lab).await;
+    if let Err(error) = stage.heal().await {
+        // the next round tries again, and so does the end
+        stage.say(&format!("  {error}"));
+    }
     // what was killed just now is started in a moment, and its successor's adverts need another one
     stage.cut_ends();
     tokio::time::sleep(Duration::from_millis(round.rest)).await;
+    struck
 }
 
 async fn until(stage: &Stage<'_>, moment: Duration) {
     tokio::time::sleep(moment.saturating_sub(stage.now())).await;
 }
 
-async fn blow(stage: &Stage<'_>, blow: &Blow) {
+/// Whether it took effect.
+async fn blow(stage: &mut Stage<'_>, blow: &Blow) -> bool {
     let Some(machine) = find(stage.lab, blow.target).await else {
         stage.say(&format!("{} {}: there is none now", blow.target, blow.fault));
-        return;
+        return false;
     };
     stage.say(&format!("{} {}: node {}", blow.target, blow.fault, machine.id()));
+    if blow.fault.silences() {
+        stage.cut_begins();
+    }
     let done = match blow.fault {
         Fault::Kill(process) => machine.kill(process).await,
         Fault::Freeze(process) => machine.freeze_process(process).await,
@@ -59,19 +70,20 @@ async fn blow(stage: &Stage<'_>, blow: &Blow) {
         Fault::Loss(percent) => stage.lab.cut(machine.id(), Cut { percent: Some(percent), ..Cut::default() }).await,
         Fault::Switchover => return switchover(&machine).await,
     };
-    if let Err(error) = done {
+    if let Err(error) = &done {
         // it may have been dead already
         stage.say(&format!("  {error}"));
     }
+    done.is_ok()
 }
 
-async fn switchover(machine: &Machine) {
+async fn switchover(machine: &Machine) -> bool {
     let command = format!(
         "docker exec patroni timeout 20 patronictl -c /config/patroni.yml switchover --candidate patroni{} --force",
         machine.id()
     );
     // refused where the cluster is not whole, as it should be
-    drop(machine.sh(&command).await);
+    machine.sh(&command).await.is_ok()
 }
 
 /// Who is meant, among those that are on.
@@ -90,13 +102,4 @@ async fn find(lab: &Lab, target: Target) -> Option<Machine> {
         Target::First => on.find(|machine| Some(machine.id()) != leading),
         Target::Last => on.filter(|machine| Some(machine.id()) != leading).last(),
     }
-}
-
-async fn heal(lab: &Lab) {
-    for machine in lab.machines().await.expect("machines") {
-        if !machine.is_running() && !machine.is_frozen() {
-            machine.power_on().await.expect("switched on");
-        }
-    }
-    lab.heal().await.expect("healed");
 }

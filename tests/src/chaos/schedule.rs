@@ -41,6 +41,19 @@ pub enum Fault {
     Switchover,
 }
 
+impl Fault {
+    /// Whether who is hit may not hear the others any more, or may keep the VIP's address without knowing of it: a
+    /// second owner is excused as long as that lasts.
+    pub fn silences(self) -> bool {
+        match self {
+            Self::FreezeMachine | Self::Freeze(Process::Keepalived) | Self::Loss(_) | Self::Cut(_, Traffic::All) => {
+                true
+            }
+            Self::Kill(_) | Self::Freeze(_) | Self::PowerOff | Self::Cut(..) | Self::Switchover => false,
+        }
+    }
+}
+
 /// A fault at its moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blow {

@@ -8,7 +8,7 @@ use pgstack_lab::Lab;
 
 use crate::checker::{Found, Violation, durability, one_owner, one_writer, one_writer_for};
 use crate::cluster;
-use crate::history::{History, Span, Via};
+use crate::history::{History, Operation, Span, Via};
 use crate::load::rows_on;
 use crate::times::{Durability, Times};
 
@@ -40,11 +40,22 @@ pub(super) fn judge(
     }
     violations.extend(found.map(|found| durability(&history, found)).unwrap_or_default());
     violations.extend(one_owner(&history, end, times.two_owners(), cut_off));
+    let unsigned = history.acknowledged().filter(|operation| operation.origin.is_none()).count();
+    if unsigned > 0 {
+        checks.push(Check { what: format!("{unsigned} acknowledgements do not say whose they are"), holds: false });
+    }
+    if history.owners(1, end).is_empty() {
+        checks.push(Check { what: "nobody was seen to have the VIP".to_owned(), holds: false });
+    }
     let mut lost = 0;
     for violation in &violations {
         // asynchronous replication may lose what a failover leaves behind, on all nodes alike
         match violation {
-            Violation::Lost { ids, .. } if lenient && is_same_everywhere(violation, &violations) => lost = ids.len(),
+            Violation::Lost { ids, .. }
+                if lenient && is_same_everywhere(violation, &violations) && left_behind(&history, ids, times) =>
+            {
+                lost = ids.len();
+            }
             other => checks.push(Check { what: other.to_string(), holds: false }),
         }
     }
@@ -76,6 +87,23 @@ fn is_same_everywhere(violation: &Violation, all: &[Violation]) -> bool {
     let Violation::Lost { ids, .. } = violation else { return false };
     let same = |other: &&Violation| matches!(other, Violation::Lost { ids: lost, .. } if lost == ids);
     all.iter().filter(same).count() >= 3
+}
+
+/// Whether each of these rows was acknowledged on a timeline that ended, when its end had already begun or even later.
+fn left_behind(history: &History, ids: &BTreeSet<i64>, times: &Times) -> bool {
+    let mut first: BTreeMap<u32, Duration> = BTreeMap::new();
+    for operation in history.acknowledged() {
+        let Some(origin) = operation.origin else { continue };
+        let at = first.entry(origin.timeline).or_insert(operation.ended);
+        *at = (*at).min(operation.ended);
+    }
+    let reach = Duration::from_secs_f64(times.node_gone(true));
+    let excused = |operation: &Operation| {
+        let Some(origin) = operation.origin else { return false };
+        let successor = first.range(origin.timeline + 1..).map(|(_, began)| *began).min();
+        successor.is_some_and(|began| operation.ended + reach >= began)
+    };
+    history.acknowledged().filter(|operation| ids.contains(&operation.id)).all(excused)
 }
 
 /// Everything leads or streams, and rows go through every port.
@@ -132,7 +160,9 @@ pub(super) async fn found(lab: &Lab, table: &str) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Operation, Origin, Outcome};
+    use crate::history::{Origin, Outcome, VipChange};
+
+    const VIP: VipChange = VipChange { at: Duration::ZERO, node: 1, held: true };
 
     fn times(durability: Durability) -> Times {
         Times {
@@ -156,19 +186,31 @@ mod tests {
 
     fn passes(durability: Durability, operations: Vec<Operation>, rows: [&[i64]; 3]) -> bool {
         let rows = (1..).zip(rows).map(|(node, ids)| (node, ids.iter().copied().collect()));
-        let (found, history) = (Found { rows: rows.collect() }, History { operations, vip: Vec::new() });
+        let (found, history) = (Found { rows: rows.collect() }, History { operations, vip: vec![VIP] });
         let end = Duration::from_secs(60);
         judge(Vec::new(), history, Some(&found), &times(durability), end, &[]).passed()
     }
 
     #[test]
     fn a_row_that_is_lost_everywhere_is_permitted_to_asynchronous_replication_alone() {
-        let written = || vec![ack(1, Via::Vip(6432), 1, 1, 1), ack(2, Via::Vip(6432), 2, 1, 1)];
-        assert!(passes(Durability::Async, written(), [&[1], &[1], &[1]]));
-        assert!(!passes(Durability::Sync, written(), [&[1], &[1], &[1]]));
-        assert!(!passes(Durability::Strict, written(), [&[1], &[1], &[1]]));
+        let pooled = |id, second, node, timeline| ack(id, Via::Vip(6432), second, node, timeline);
+        let written = || vec![pooled(1, 1, 1, 1), pooled(2, 2, 1, 1), pooled(3, 30, 2, 2)];
+        let left: [&[i64]; 3] = [&[1, 3], &[1, 3], &[1, 3]];
+        assert!(passes(Durability::Async, written(), left));
+        assert!(!passes(Durability::Sync, written(), left));
+        assert!(!passes(Durability::Strict, written(), left));
         // nodes that differ are broken in any mode
-        assert!(!passes(Durability::Async, written(), [&[1], &[1, 2], &[1]]));
+        assert!(!passes(Durability::Async, written(), [&[1, 3], &[1, 2, 3], &[1, 3]]));
+        // where nobody took over, nothing was left behind, nor was what came long before
+        assert!(!passes(Durability::Async, written()[..2].to_vec(), [&[1], &[1], &[1]]));
+        let early = vec![pooled(1, 1, 1, 1), pooled(2, 2, 1, 1), pooled(3, 300, 2, 2)];
+        assert!(!passes(Durability::Async, early, left));
+    }
+
+    #[test]
+    fn an_acknowledgement_of_nobody_proves_nothing() {
+        let nobody = Operation { origin: None, ..ack(1, Via::Vip(6432), 1, 1, 1) };
+        assert!(!passes(Durability::Strict, vec![nobody], [&[1], &[1], &[1]]));
     }
 
     #[test]

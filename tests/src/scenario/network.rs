@@ -29,7 +29,7 @@ pub(super) async fn partition(s: &mut Stage<'_>, long: bool) {
     s.gap("majority writes, gap", from, bound).await;
     s.check(s.promotions().await == Some(1), "one promotion");
     let refused = last_ack(s, old.id()).map(|at| at.saturating_sub(from).as_secs_f64());
-    s.at_most("old primary last acknowledged after", refused.unwrap_or_default(), s.times.demoted());
+    s.at_most("old primary last acknowledged after", refused.unwrap_or(f64::INFINITY), s.times.demoted());
     if long {
         // who held the VIP says so again each minute, and must not draw clients away
         let calm = s.now();
@@ -130,7 +130,7 @@ pub(super) async fn etcd_majority(s: &mut Stage<'_>) {
     // by now not all members see each other, so nobody may be primary
     tokio::time::sleep(Duration::from_secs_f64(s.times.demoted() + s.times.loop_wait)).await;
     let last = last_ack(s, leader.id()).map(|at| at.saturating_sub(died).as_secs_f64());
-    s.at_most("read-only after", last.unwrap_or_default(), s.times.demoted());
+    s.at_most("read-only after", last.unwrap_or(f64::INFINITY), s.times.demoted());
     let back = s.now();
     for machine in &others {
         machine.start(Service::Etcd).await.expect("started");

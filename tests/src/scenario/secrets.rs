@@ -14,6 +14,7 @@ pub async fn in_sight(machine: &Machine) -> Vec<String> {
     let derived = "cd /opt/patroni-stack; sed -n 's/.*stats auth \"admin:\\(.*\\)\"/STATISTICS=\\1/p' haproxy/haproxy.cfg; \
         sed -n 's/^    password: *\\(.*\\)/REST=\\1/p' patroni/patroni.yml";
     let env = machine.sh(&format!("grep -E 'PASS' {STACK}/.env; {derived}")).await.expect("secrets");
+    assert!(["STATISTICS=", "REST="].iter().all(|key| env.contains(key)), "the generated files hold their passwords");
     let sight = machine.sh(SIGHT).await.expect("what is in sight");
     names(&env, &sight)
 }

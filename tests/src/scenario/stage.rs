@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pgstack_cluster_view::Observer;
 use pgstack_diagnostics::Console as _;
-use pgstack_lab::{Endpoint, Lab, Machine};
+use pgstack_lab::{Endpoint, Lab, LabError, Machine};
 
 use crate::cluster::{self, Telling};
 use crate::history::{History, Outcome, Span, Via};
@@ -148,7 +148,7 @@ impl<'a> Stage<'a> {
 
     /// How many timelines have begun since the start: each is a promotion.
     pub async fn promotions(&self) -> Option<u64> {
-        Some(timeline(self.lab, &self.observer).await? - self.timeline?)
+        timeline(self.lab, &self.observer).await?.checked_sub(self.timeline?)
     }
 
     /// Waits for a promotion; seconds since `from`.
@@ -165,7 +165,8 @@ impl<'a> Stage<'a> {
 
     /// From here on machines cannot hear each other, which excuses a second owner of the VIP.
     pub fn cut_begins(&mut self) {
-        self.cut_since = Some(self.now());
+        let now = self.now();
+        self.cut_since.get_or_insert(now);
     }
 
     /// They hear each other again; the adverts that tell need a moment.
@@ -229,6 +230,19 @@ impl<'a> Stage<'a> {
         all_stream(self.lab, &self.observer).await
     }
 
+    /// Switches everything on and lets it go on as if nothing had been done. A machine that is busy may take more than
+    /// one attempt.
+    pub async fn heal(&self) -> Result<(), LabError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match heal(self.lab).await {
+                Err(error) if tries < 3 => self.say(&format!("  {error}")),
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// Heals everything, waits for H, ends the load, and judges.
     ///
     /// # Panics
@@ -236,12 +250,7 @@ impl<'a> Stage<'a> {
     pub async fn finish(mut self) -> Played {
         self.say("everything is healed");
         let from = self.now();
-        for machine in self.lab.machines().await.expect("machines") {
-            if !machine.is_running() && !machine.is_frozen() {
-                machine.power_on().await.expect("switched on");
-            }
-        }
-        self.lab.heal().await.expect("healed");
+        self.heal().await.expect("healed");
         self.cut_ends();
         let bound = HEALED.as_secs_f64();
         let (lab, observer) = (self.lab, self.observer.clone());
@@ -260,4 +269,13 @@ impl<'a> Stage<'a> {
         let found = if healthy { Some(judge::found(lab, &table).await) } else { None };
         judge::judge(checks, history, found.as_ref(), &times, end, &cut_off)
     }
+}
+
+async fn heal(lab: &Lab) -> Result<(), LabError> {
+    for machine in lab.machines().await? {
+        if !machine.is_running() && !machine.is_frozen() {
+            machine.power_on().await?;
+        }
+    }
+    lab.heal().await
 }
