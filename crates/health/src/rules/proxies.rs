@@ -27,7 +27,7 @@ pub(super) fn examine(scene: &Scene<'_>) -> Vec<Trouble> {
             troubles.extend(paused(scene, node, pooler));
             troubles.extend(waiting(scene, node, pooler));
         }
-        troubles.extend(password(node));
+        troubles.extend(password(scene, node));
     }
     troubles
 }
@@ -213,7 +213,7 @@ fn waiting(scene: &Scene<'_>, node: &Node, pooler: &Pgbouncer) -> Option<Trouble
     )
 }
 
-fn password(node: &Node) -> Option<Trouble> {
+fn password(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
     let id = node.id;
     let (mut lines, mut services) = (Vec::new(), Vec::new());
     if silence(&node.pgbouncer) == Some(Silence::Password) {
@@ -234,12 +234,19 @@ fn password(node: &Node) -> Option<Trouble> {
     let names: Vec<&str> = services.iter().map(|(name, _)| *name).collect();
     let verb = if names.len() == 1 { "refuses" } else { "refuse" };
     let what = format!("{} on node {id} {verb} a password of .env", names.join(" and "));
-    let trouble = Trouble::of(code::PASSWORD_REFUSED, Severity::Warning, id, what)
+    let mut trouble = Trouble::of(code::PASSWORD_REFUSED, Severity::Warning, id, what)
         .several("passwords of .env are refused")
         .seen_all(lines)
-        .because("it was changed in .env or with SQL, and `deploy` has not finished since on every node")
-        .safe(id, "./deploy", "makes its files anew, and on the leader's node PostgreSQL's roles")
-        .by_hand(None, "run it on all nodes: the leader's changes the roles, and each waits until all agree");
+        .because("it was changed in .env or with SQL, and `deploy` has not finished since on every node");
+    // any other would wait for the leader's
+    let leader = scene.leader().map(|leader| leader.id);
+    if let Some(leader) = leader {
+        trouble = trouble.safe(leader, "./deploy", "makes PostgreSQL's roles as .env says, which is enough after SQL");
+    }
+    if leader != Some(id) {
+        trouble = trouble.safe(id, "./deploy", "makes its files anew");
+    }
+    let trouble = trouble.by_hand(None, "after a change of .env on all nodes at once, as each waits until all agree");
     let of_services = services.iter().map(|(_, service)| *service).chain(replication);
     let of_services = of_services.fold(trouble, Trouble::service);
     (!services.is_empty()).then_some(of_services)
