@@ -11,6 +11,8 @@ use serde_json::Value;
 const NOISE: f64 = 2.0;
 /// Patroni's own waits in an election, and PostgreSQL's promotion.
 const ELECTION: f64 = 3.0;
+/// Before a leader without etcd steps down in failsafe mode, it asks every member twice, for two seconds each.
+const FAILSAFE: f64 = 4.0;
 /// An etcd that lost its leader, too: its election, and the time since the last renewal.
 const ETCD: f64 = 4.0;
 
@@ -115,9 +117,14 @@ impl Times {
         self.leader_gone() + if etcd_leader { ETCD } else { 0.0 }
     }
 
-    /// A leader that has lost etcd is no primary any more.
+    /// A leader that has lost etcd, and its members with it, is no primary any more.
     pub fn demoted(&self) -> f64 {
-        self.loop_wait + self.retry_timeout + NOISE
+        self.loop_wait + self.retry_timeout + FAILSAFE + NOISE
+    }
+
+    /// A leader whose clock jumps ahead takes its key for expired until its next round, and HAProxy believes it.
+    pub fn clock_jump(&self) -> f64 {
+        self.loop_wait + self.serves()
     }
 
     /// Writes again after etcd is there again.

@@ -54,7 +54,8 @@ pub(super) async fn clock(s: &mut Stage<'_>, of_leader: bool) {
         let from = s.now();
         node.clock(seconds).await.expect("set");
         tokio::time::sleep(Duration::from_secs_f64((s.times.ttl + 5.0).max(2.0 * s.times.loop_wait))).await;
-        s.gap(&format!("clock {words}: gap"), from, 1.0).await;
+        let bound = if of_leader { s.times.clock_jump() } else { 1.0 };
+        s.gap(&format!("clock {words}: gap"), from, bound).await;
         let after = s.promotions().await;
         s.check(after == Some(before), format!("clock {words}: no promotion"));
     }
