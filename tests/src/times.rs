@@ -117,9 +117,10 @@ impl Times {
         self.leader_gone() + if etcd_leader { ETCD } else { 0.0 }
     }
 
-    /// A leader that has lost etcd, and its members with it, is no primary any more.
+    /// A leader that has lost etcd, and its members with it, is no primary any more. It tries twice for `retry_timeout`:
+    /// to tell of itself at the end of one round, and to renew its key in the next.
     pub fn demoted(&self) -> f64 {
-        self.loop_wait + self.retry_timeout + FAILSAFE + NOISE
+        self.loop_wait + 2.0 * self.retry_timeout + FAILSAFE + NOISE
     }
 
     /// A leader whose clock jumps ahead takes its key for expired until its next round, and HAProxy believes it.
@@ -222,6 +223,6 @@ mod tests {
         assert!(slow.node_gone(true) > slow.node_gone(false));
         let quick = Times::read(&serde_json::json!({ "loop_wait": 2, "retry_timeout": 3 }), FILES);
         assert!((slow.process_killed() - quick.process_killed() - 8.0).abs() < 1e-9);
-        assert!((slow.demoted() - quick.demoted() - 15.0).abs() < 1e-9);
+        assert!((slow.demoted() - quick.demoted() - 22.0).abs() < 1e-9);
     }
 }
