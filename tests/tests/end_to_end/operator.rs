@@ -254,7 +254,8 @@ fn lost_postgresql_data_of_a_replica_is_cloned_anew() {
         let leader = leader(lab).await.id();
         let machines = lab.machines().await.expect("machines");
         let replica = machines.iter().find(|machine| machine.id() != leader).expect("a replica");
-        replica.sh(&format!("rm -rf {STACK}/data/pg")).await.expect("lost");
+        // again where PostgreSQL has just made another file
+        replica.sh(&format!("until rm -rf {STACK}/data/pg; do sleep 0.1; done")).await.expect("lost");
         let output = replica.run(&[&format!("{STACK}/deploy")]).await.expect("run");
         assert_eq!(output.code, 0, "{}", output.stderr);
         assert!(output.stderr.contains("streaming from"), "{}", output.stderr);

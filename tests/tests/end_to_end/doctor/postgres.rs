@@ -4,6 +4,7 @@ use pgstack_lab::STACK;
 
 use super::trouble;
 
+const PATRONICTL: &str = "docker exec patroni patronictl -c /config/patroni.yml";
 const PSQL: &str = "docker exec patroni psql -XqAt -c";
 
 #[test]
@@ -56,8 +57,9 @@ fn data_that_postgresql_refuses() {
 #[test]
 fn a_replay_that_somebody_paused() {
     trouble(async |patients| {
-        let script = format!("{PSQL} 'SELECT pg_wal_replay_pause()'");
-        patients.breaks(patients.replica(), &script, &["050"]).await;
+        // outside maintenance mode Patroni lets it go on in its next round
+        let script = format!("{PATRONICTL} pause --wait && {PSQL} 'SELECT pg_wal_replay_pause()'");
+        patients.breaks(patients.replica(), &script, &["033", "050"]).await;
     });
 }
 
