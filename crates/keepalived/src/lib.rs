@@ -18,6 +18,10 @@ pub const SEEN_PATH: &str = "/run/check_haproxy.seen";
 /// Where the check notes, inside the container, which address it has leased on which interface.
 pub const LEASED_PATH: &str = "/run/vip.leased";
 
+/// Where the check notes, inside the container, when it last ran: keepalived's start, and seconds since the machine's. In
+/// memory, as a disk that takes no more writes would look like a machine that stood still.
+pub const LAST_PATH: &str = "/dev/shm/check_haproxy.last";
+
 /// Is there, inside the container, while keepalived does not own the VIP.
 pub const GIVEN_UP_PATH: &str = "/run/vip.given-up";
 

@@ -18,6 +18,9 @@
 # It also renews the VIP's lease. keepalived's address would stay for ever where keepalived is killed, beside
 # that of the node which takes over. So the kernel is told to drop it after {{ lease }} s unless it hears from here.
 # Not sooner: whatever hangs here, keepalived notices first (it ends a run after {{ timeout }} s) and gives the VIP up itself.
+#
+# And it sends keepalived back to the start where this machine stood still. keepalived runs it as
+# `check_haproxy.sh owner`, too, when it has taken the VIP.
 
 me={{ me.ip() }}
 peers=({% for peer in peers %}{{ peer.ip() }}{% if !loop.last %} {% endif %}{% endfor %})
@@ -25,6 +28,42 @@ peers=({% for peer in peers %}{{ peer.ip() }}{% if !loop.last %} {% endif %}{% e
 no() {
     echo "node {{ me.id() }} may not hold the VIP: $*" >&2
     exit 1
+}
+
+# A machine that stood still for longer than the lease (frozen, suspended, starved) goes on with timers that are all
+# over: keepalived takes the VIP before it reads what the owner has announced meanwhile, and clients come to
+# what may have ceased to be the primary. So the VIP goes at once, and keepalived ends: Docker starts it anew, and it
+# listens first. True until then, so that whichever run comes next does the same. What an earlier keepalived noted,
+# or an earlier version of this script, tells nothing.
+stood_still() {
+    local program was last _
+    # by hand, outside its container, there is no keepalived to send back to the start
+    read -r program </proc/1/comm
+    [ "$program" = keepalived ] || return
+    read -r was last _ 2>/dev/null <{{ crate::LAST_PATH }}
+    [[ -n $started && $was == "$started" && $last =~ ^[0-9]+$ && ! $0 -nt {{ crate::LAST_PATH }} ]] &&
+        ((began - last > {{ lease }})) && return
+    echo "$started $began" >{{ crate::LAST_PATH }}
+    return 1
+}
+
+start_anew() {
+    local at address device
+    touch {{ crate::GIVEN_UP_PATH }}
+    for at in "{{ vip }} {{ interface }}" "$(cat {{ crate::LEASED_PATH }} 2>/dev/null)"; do
+        read -r address device <<<"$at"
+        [ -z "$device" ] || ip -4 address flush dev "$device" to "$address"
+    done
+    # where `docker logs keepalived` shows it
+    echo "this machine stood still: the VIP goes, and keepalived starts anew" 2>/dev/null >/proc/1/fd/2
+    kill 1
+}
+
+# Whole seconds since the machine's start.
+uptime() {
+    local now _
+    read -r now _ </proc/uptime
+    echo "${now%.*}"
 }
 
 # HAProxy at address $1 within $2 seconds. 200: sees a primary; 503: sees none; 000: does not answer.
@@ -57,6 +96,8 @@ reach() {
 renew_lease() {
     local at address device
     [ ! -e {{ crate::GIVEN_UP_PATH }} ] || return
+    # a run that stood still itself knows nothing any more
+    (($(uptime) - began < 5)) || return
     for at in "{{ vip }} {{ interface }}" "$(cat {{ crate::LEASED_PATH }} 2>/dev/null)"; do
         read -r address device <<<"$at"
         [[ -n $device && $(ip -4 -o address show dev "$device" to "$address" 2>/dev/null) =~ inet\ ("$address"/[0-9]+) ]] ||
@@ -71,9 +112,8 @@ renew_lease() {
 # but the peers differs from what keepalived has read, it reads its file again. Everything else waits for
 # `deploy`, which changes it on all nodes together.
 take_up_peers() {
-    local file=/config/keepalived.conf seen={{ crate::SEEN_PATH }} started rest peers
+    local file=/config/keepalived.conf seen={{ crate::SEEN_PATH }} rest peers
     [ -r "$file" ] || return
-    started=$(cut -d ' ' -f 22 /proc/1/stat)
     rest=$(sed '/^    unicast_peer {/,/^    }/d' "$file" | cksum)
     peers=$(sed -n '/^    unicast_peer {/,/^    }/p' "$file" | cksum)
     local was
@@ -87,6 +127,16 @@ take_up_peers() {
     echo "$started $rest $peers" >"$seen"
     [[ $was != "$started "* ]] || kill -HUP 1
 }
+
+[ "${1:-}" != owner ] || rm -f {{ crate::GIVEN_UP_PATH }}
+began=$(uptime)
+# keepalived's start, in ticks
+started=$(cut -d ' ' -f 22 /proc/1/stat)
+if stood_still; then
+    start_anew
+    no "this machine stood still"
+fi
+[ "${1:-}" != owner ] || exit 0
 
 renew_lease
 take_up_peers

@@ -8,6 +8,7 @@ mod compose;
 mod haproxy;
 mod keepalived;
 mod nodes;
+mod standstill;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -86,6 +87,11 @@ struct Container(String);
 impl Container {
     fn start(args: &[&str]) -> Self {
         Self(docker_ok(&[&["run", "--detach", "--rm"], args].concat()).trim().to_owned())
+    }
+
+    /// Started again whenever it ends, as Docker Compose has it.
+    fn service(args: &[&str]) -> Self {
+        Self(docker_ok(&[&["run", "--detach", "--restart=unless-stopped"], args].concat()).trim().to_owned())
     }
 
     fn exec(&self, command: &[&str]) -> Output {

@@ -108,8 +108,16 @@ impl Nodes {
 
     /// Starts a container on the network of node `id`.
     pub(crate) fn start_on(&self, id: usize, args: &[&str]) -> Container {
-        let on = format!("--network=container:{}", self.machine(id).0);
-        Container::start(&[&[on.as_str()], args].concat())
+        Container::start(&[&[self.network_of(id).as_str()], args].concat())
+    }
+
+    /// The same with one that is started again whenever it ends.
+    pub(crate) fn start_service_on(&self, id: usize, args: &[&str]) -> Container {
+        Container::service(&[&[self.network_of(id).as_str()], args].concat())
+    }
+
+    fn network_of(&self, id: usize) -> String {
+        format!("--network=container:{}", self.machine(id).0)
     }
 
     /// HAProxy of node `id` with what is rendered for it, as docker-compose.yaml runs it.
