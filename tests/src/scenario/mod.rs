@@ -100,7 +100,7 @@ pub const ALL: &[Scenario] = &[
         "no gap while it goes on",
     ),
     row("12", Act::LeaderWithoutEtcd, "leader cut off from etcd alone", "no error (failsafe); no promotion"),
-    row(
+    quick(
         "13",
         Act::LeaderWithoutReplicas,
         "leader cut off from its replicas alone",

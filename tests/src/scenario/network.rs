@@ -72,7 +72,7 @@ pub(super) async fn without_replicas(s: &mut Stage<'_>) {
     s.at_most_promotions(0).await;
     let healed = s.now();
     s.lab.heal().await.expect("healed");
-    s.gap("writes after healing", healed, 5.0 + s.times.loop_wait).await;
+    s.gap("writes after healing", healed, 10.0).await;
 }
 
 pub(super) async fn one_way(s: &mut Stage<'_>, inwards: bool) {

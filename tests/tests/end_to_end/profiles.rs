@@ -10,6 +10,7 @@ use pgstack_tests::cluster::{all_streaming, eventually, held_by, leader, until_i
 use pgstack_tests::writer::{Outcome, Writer};
 
 use crate::LAB;
+use crate::scenarios::holds;
 use crate::settings::{edit_config, set_everywhere, show_config, vip_moves, watch_the_vip};
 
 const NONE: &[(&str, &str)] = &[("RTO_PROFILE", ""), ("DURABILITY", "")];
@@ -187,6 +188,16 @@ fn strict_acknowledges_nothing_without_a_standby_and_loses_nothing_with_one() {
         old.power_on().await.expect("power on");
         all_streaming(lab).await;
         history.holds(lab).await;
+        put_back(&machines).await;
+    });
+}
+
+#[test]
+fn strict_writes_go_on_soon_after_the_replicas_are_back() {
+    with_cluster(LAB, 3, async |lab| {
+        let machines = lab.machines().await.expect("machines");
+        set_everywhere(&machines, &[("RTO_PROFILE", "fast"), ("DURABILITY", "strict")]).await;
+        holds(lab, "13").await;
         put_back(&machines).await;
     });
 }

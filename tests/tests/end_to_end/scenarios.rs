@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
+use pgstack_lab::Lab;
 use pgstack_tests::cluster::with_cluster;
 use pgstack_tests::scenario::{ALL, Scenario};
 
 use crate::LAB;
 
 fn plays(name: &str) {
+    with_cluster(LAB, 3, async |lab| holds(lab, name).await);
+}
+
+/// Plays a scenario on a cluster as it is set.
+pub(crate) async fn holds(lab: &Lab, name: &str) {
     let scenario = ALL.iter().find(|scenario: &&Scenario| scenario.name == name && scenario.quick).expect("a scenario");
-    with_cluster(LAB, 3, async |lab| {
-        let verdict = scenario.play(lab, Duration::from_secs(20)).await;
-        let failed: Vec<&str> =
-            verdict.checks().iter().filter(|check| !check.holds).map(|check| check.what.as_str()).collect();
-        assert!(failed.is_empty(), "{}: {}", scenario.fault, failed.join("; "));
-    });
+    let verdict = scenario.play(lab, Duration::from_secs(20)).await;
+    let failed: Vec<&str> =
+        verdict.checks().iter().filter(|check| !check.holds).map(|check| check.what.as_str()).collect();
+    assert!(failed.is_empty(), "{}: {}", scenario.fault, failed.join("; "));
 }
 
 #[test]
