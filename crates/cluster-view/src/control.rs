@@ -51,6 +51,13 @@ pub enum ControlError {
     },
 }
 
+impl ControlError {
+    /// Whether etcd did not take the order, as while it elects a leader: nothing has begun, and it may be given again.
+    pub fn not_written(&self) -> bool {
+        matches!(self, Self::Refused { code: 503, reason, .. } if reason.starts_with("failed to write"))
+    }
+}
+
 impl Observer {
     /// The Patroni of `node`, for its user `patroni` with this password.
     pub fn control(&self, node: Node, password: &Secret) -> Control {
@@ -109,5 +116,23 @@ impl Control {
             return Ok(text);
         }
         Err(ControlError::Refused { node: self.node, code: code.as_u16(), reason: text.trim().to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_order_that_etcd_did_not_take_may_be_given_again() {
+        let refused = |code, reason: &str| ControlError::Refused {
+            node: NodeId::new(1).expect("a node"),
+            code,
+            reason: reason.to_owned(),
+        };
+        assert!(refused(503, "failed to write failover key into DCS").not_written());
+        assert!(!refused(503, "Switchover failed").not_written());
+        assert!(!refused(503, "Switchover status unknown").not_written());
+        assert!(!refused(412, "leader name does not match").not_written());
     }
 }

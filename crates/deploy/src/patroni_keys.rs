@@ -14,6 +14,8 @@ pub(crate) const INITIALIZE: &str = "/service/pg-cluster/initialize";
 pub(crate) const LEADER: &str = "/service/pg-cluster/leader";
 /// The configuration that all nodes share.
 pub(crate) const CONFIG: &str = "/service/pg-cluster/config";
+/// Which members the leader waits for before it acknowledges a row.
+pub(crate) const SYNC: &str = "/service/pg-cluster/sync";
 /// Where the leader's Patroni says, among others, which slots it keeps for members that are away.
 pub(crate) const STATUS: &str = "/service/pg-cluster/status";
 

@@ -10,7 +10,7 @@ use pgstack_patroni::dynamic::{self, Change};
 use pgstack_topology::{Node, NodeId};
 use serde_json::Value;
 
-use super::services;
+use super::{durability, services};
 use crate::patroni_keys::CONFIG;
 use crate::site::Site;
 use crate::{DeployError, slots_ttl};
@@ -53,6 +53,7 @@ pub(super) async fn enforce(site: &Site<'_>) -> Result<(), DeployError> {
             }
         }
     }
+    durability::in_force(site, loop_wait + MARGIN).await;
     if patched.iter().any(Change::needs_restart) {
         seen(site, loop_wait + MARGIN, |_| true).await;
     } else if starts_with_others(site).await? {

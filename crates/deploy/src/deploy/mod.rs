@@ -1,5 +1,6 @@
 //! `deploy`: from `.env` to a node that serves, in any order with the other nodes, again at any time.
 
+mod durability;
 pub(crate) mod dynamic;
 mod fingerprint;
 pub(crate) mod membership;

@@ -20,6 +20,8 @@ use crate::site::Site;
 const LOOK: Duration = Duration::from_millis(25);
 /// How long an answer may take while clients wait: another one is asked for soon.
 const ANSWER: Duration = Duration::from_millis(500);
+/// How long after the pause Patroni is asked again where etcd, whose leader has just moved, takes no order.
+const AGAIN: Duration = Duration::from_secs(3);
 /// How long the HAProxy of a node may take to see the new primary, before its pooler goes on all the same.
 const HAPROXY: Duration = Duration::from_secs(5);
 
@@ -102,7 +104,14 @@ async fn moving(
     // the leader's own Patroni acts at once; another one would have to wait for the leader's next round
     let control = site.observer.control(from, &site.env.restapi_password);
     let (leader, follower) = (order.from.patroni_name(), order.to.patroni_name());
-    let request = tokio::spawn(async move { control.switchover(&leader, &follower).await });
+    let request = tokio::spawn(async move {
+        loop {
+            match control.switchover(&leader, &follower).await {
+                Err(error) if error.not_written() && began.elapsed() < AGAIN => sleep(LOOK).await,
+                ended => return ended,
+            }
+        }
+    });
     let (phase, seen) = watch::channel(Phase::Waits);
     let quick = Observer::with_limits(ANSWER, ANSWER);
     let resumed = join_all(paused.iter().map(|paused| {
