@@ -25,7 +25,7 @@ pub(super) async fn in_force(site: &Site<'_>, limit: Duration) {
         if began.elapsed() > limit || !site.pause().await {
             break;
         }
-        site.console.progress(nobody);
+        site.console.progress("not in force yet");
     }
     let until_then =
         if mode == Durability::Strict { "nothing is acknowledged" } else { "the leader alone has each row" };
