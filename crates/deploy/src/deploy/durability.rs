@@ -35,8 +35,7 @@ pub(super) async fn in_force(site: &Site<'_>, limit: Duration) {
 /// The members whose word the leader waits for; `None` where there is none.
 async fn standbys(site: &Site<'_>) -> Option<Vec<String>> {
     let mut store = Store::open(site.desired.seats(), Timeouts::default()).await.ok()?;
-    let entries = store.list(SYNC).await.ok()?;
-    named(&entries.iter().find(|entry| entry.key == SYNC)?.value)
+    named(&store.one(SYNC).await.ok()??.value)
 }
 
 /// PostgreSQL waits for them already when Patroni names them here.

@@ -55,7 +55,7 @@ async fn next(site: &Site<'_>, observed: &Observed) -> Result<Plan, DeployError>
 async fn is_given_up(site: &Site<'_>, cluster: ClusterId) -> bool {
     let key = given_up(cluster);
     let Ok(mut store) = Store::open(site.desired.seats(), Timeouts::default()).await else { return false };
-    store.list(&key).await.is_ok_and(|found| found.iter().any(|entry| entry.key == key))
+    store.one(&key).await.is_ok_and(|found| found.is_some())
 }
 
 /// Up to and including the first change or wait; then the world has to be looked at again.

@@ -72,8 +72,7 @@ async fn observe(site: &Site<'_>) -> Result<Seen, DeployError> {
 async fn registered(site: &Site<'_>) -> Result<Option<String>, DeployError> {
     let key = format!("{MEMBERS}{}", site.env.local.me().patroni_name());
     let mut store = Store::open(site.desired.seats(), Timeouts::default()).await?;
-    let found = store.list(&key).await?;
-    Ok(found.into_iter().find(|entry| entry.key == key).map(|entry| entry.value))
+    Ok(store.one(&key).await?.map(|entry| entry.value))
 }
 
 /// What is going to happen, and what it costs.

@@ -34,10 +34,9 @@ pub(super) async fn carry_out(site: &Site<'_>, step: &Step, observed: &Observed)
         }
         Step::DeleteKey { name } => {
             let mut store = Store::open(site.desired.seats(), Timeouts::default()).await?;
-            let key = format!("{MEMBERS}{name}");
-            for entry in store.list(&key).await?.iter().filter(|entry| entry.key == key) {
+            if let Some(entry) = store.one(&format!("{MEMBERS}{name}")).await? {
                 // one that has changed meanwhile is seen in the next look
-                store.delete(entry).await?;
+                store.delete(&entry).await?;
             }
             Ok(())
         }

@@ -108,9 +108,7 @@ pub(super) async fn observe(site: &Site<'_>, target: NodeId) -> Result<Observed,
         let keys = store.list(MEMBERS).await?;
         observed.registered =
             keys.iter().filter_map(|entry| entry.key.strip_prefix(MEMBERS)).map(str::to_owned).collect();
-        let status = store.list(STATUS).await?;
-        observed.retained =
-            status.iter().find(|entry| entry.key == STATUS).map(|entry| retained(&entry.value)).unwrap_or_default();
+        observed.retained = store.one(STATUS).await?.map(|entry| retained(&entry.value)).unwrap_or_default();
     }
     Ok(observed)
 }

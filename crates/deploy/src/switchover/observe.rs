@@ -5,13 +5,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use pgstack_cluster_view::{Instance, PoolerConsole, Silence};
 use pgstack_etcd::DataDir;
-use pgstack_etcd::client::{Store, Timeouts, ask_all};
+use pgstack_etcd::client::{Timeouts, ask_all};
 use pgstack_topology::{Node, NodeId};
 use serde_json::Value;
 
 use crate::DeployError;
 use crate::deploy::dynamic;
-use crate::patroni_keys::CONFIG;
 use crate::site::Site;
 
 /// How long a pooler may take to say how it is.
@@ -69,15 +68,13 @@ impl Observed {
 
 /// Looks at everything at once.
 pub(super) async fn observe(site: &Site<'_>) -> Result<Observed, DeployError> {
-    let config = async {
-        let mut store = Store::open(site.desired.seats(), Timeouts::default()).await?;
-        let entries = store.list(CONFIG).await?;
-        let found = entries.iter().find(|entry| entry.key == CONFIG);
-        Ok::<Value, DeployError>(found.and_then(|entry| serde_json::from_str(&entry.value).ok()).unwrap_or_default())
-    };
     let poolers = join_all(site.env.local.topology().nodes().map(|node| pooler(site, node)));
-    let (instances, peers, config, poolers) =
-        tokio::join!(dynamic::instances(site), ask_all(&site.desired, Timeouts::default()), config, poolers);
+    let (instances, peers, config, poolers) = tokio::join!(
+        dynamic::instances(site),
+        ask_all(&site.desired, Timeouts::default()),
+        dynamic::config(site),
+        poolers
+    );
     let config = config?;
     let nodes = instances.into_iter().zip(poolers);
     let nodes = nodes.map(|((node, instance), pooler)| Seen { node: node.id(), instance, pooler }).collect();

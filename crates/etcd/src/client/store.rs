@@ -73,6 +73,12 @@ impl Store {
         Ok(entries(&answer))
     }
 
+    /// One key, where it is there.
+    pub async fn one(&mut self, key: &str) -> Result<Option<Entry>, StoreError> {
+        let answer = done(&format!("read {key}"), timeout(self.timeouts.request, self.client.get(key, None)).await)?;
+        Ok(entries(&answer).pop())
+    }
+
     /// Deletes a key; false where it has changed since it was listed, and then it stays.
     pub async fn delete(&mut self, entry: &Entry) -> Result<bool, StoreError> {
         let unchanged = Compare::mod_revision(entry.key.as_str(), CompareOp::Equal, entry.revision);
