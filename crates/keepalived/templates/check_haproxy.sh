@@ -47,13 +47,18 @@ stood_still() {
     return 1
 }
 
+# The VIP and its interface. While `deploy` waits for other nodes with new ones, keepalived still holds the former.
+addresses() {
+    echo "{{ vip }} {{ interface }}"
+    cat {{ crate::LEASED_PATH }} 2>/dev/null
+}
+
 start_anew() {
-    local at address device
+    local address device
     touch {{ crate::GIVEN_UP_PATH }}
-    for at in "{{ vip }} {{ interface }}" "$(cat {{ crate::LEASED_PATH }} 2>/dev/null)"; do
-        read -r address device <<<"$at"
-        [ -z "$device" ] || ip -4 address flush dev "$device" to "$address"
-    done
+    while read -r address device; do
+        ip -4 address flush dev "$device" to "$address"
+    done < <(addresses)
     # where `docker logs keepalived` shows it
     echo "this machine stood still: the VIP goes, and keepalived starts anew" 2>/dev/null >/proc/1/fd/2
     kill 1
@@ -91,21 +96,19 @@ reach() {
 }
 
 # Only an address that is there: one that is not would be added. Where keepalived drops it at that very moment, it
-# is added all the same, so it is not renewed any more once keepalived has given it up. While `deploy` waits for other
-# nodes with a new VIP or interface, keepalived still holds the former one.
+# is added all the same, so it is not renewed any more once keepalived has given it up.
 renew_lease() {
-    local at address device
+    local address device
     [ ! -e {{ crate::GIVEN_UP_PATH }} ] || return
     # a run that stood still itself knows nothing any more
     (($(uptime) - began < 5)) || return
-    for at in "{{ vip }} {{ interface }}" "$(cat {{ crate::LEASED_PATH }} 2>/dev/null)"; do
-        read -r address device <<<"$at"
-        [[ -n $device && $(ip -4 -o address show dev "$device" to "$address" 2>/dev/null) =~ inet\ ("$address"/[0-9]+) ]] ||
+    while read -r address device; do
+        [[ $(ip -4 -o address show dev "$device" to "$address" 2>/dev/null) =~ inet\ ("$address"/[0-9]+) ]] ||
             continue
         ip address change "${BASH_REMATCH[1]}" dev "$device" valid_lft {{ lease }} preferred_lft {{ lease }} 2>/dev/null
-        echo "$at" >{{ crate::LEASED_PATH }}
+        echo "$address $device" >{{ crate::LEASED_PATH }}
         return
-    done
+    done < <(addresses)
 }
 
 # A node that was added has to hear this one at once, or it would take the VIP as well. So where nothing
