@@ -16,7 +16,6 @@ use crate::{Container, KEEPALIVED, PYTHON, docker_ok, mount, shared_folder, writ
 fn start(nodes: &Nodes, id: usize) -> (Container, TempDir) {
     let mut env = nodes.envs[id - 1].clone();
     env.profile = Profile::Fast;
-    "eth0".parse().map(|eth0| env.vrrp.interface = eth0).unwrap();
     let files = render(&env).unwrap();
     let folder = shared_folder();
     write(folder.path(), "keepalived.conf", &files.get(CONFIG_PATH).unwrap().contents);

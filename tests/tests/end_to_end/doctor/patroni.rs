@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pgstack_lab::STACK;
 use pgstack_tests::doctor::findings;
 
-use super::trouble;
-
-const PATRONICTL: &str = "docker exec patroni patronictl -c /config/patroni.yml";
+use super::{PATRONICTL, trouble};
 
 #[test]
 fn a_cluster_left_in_maintenance_mode() {

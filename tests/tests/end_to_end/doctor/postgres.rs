@@ -2,9 +2,8 @@
 
 use pgstack_lab::STACK;
 
-use super::trouble;
+use super::{PATRONICTL, trouble};
 
-const PATRONICTL: &str = "docker exec patroni patronictl -c /config/patroni.yml";
 const PSQL: &str = "docker exec patroni psql -XqAt -c";
 
 #[test]
@@ -20,9 +19,7 @@ fn replicas_that_may_not_log_in() {
 #[test]
 fn a_slot_that_nobody_uses() {
     trouble(async |patients| {
-        let set = |slots: &str| {
-            format!("docker exec patroni patronictl -c /config/patroni.yml edit-config --force -s slots={slots}")
-        };
+        let set = |slots: &str| format!("{PATRONICTL} edit-config --force -s slots={slots}");
         let wal = "for n in 1 2 3 4 5 6 7 8 9; do docker exec patroni psql -XqAt -c 'SELECT pg_switch_wal()' -c \
                    'CREATE TABLE IF NOT EXISTS fill AS SELECT 1 AS n'; done";
         let script = format!("{}; {wal}", set("'{\"forgotten\": {\"type\": \"physical\"}}'"));
@@ -35,11 +32,7 @@ fn a_slot_that_nobody_uses() {
 #[test]
 fn a_setting_that_waits_for_a_restart() {
     trouble(async |patients| {
-        let set = |value: &str| {
-            format!(
-                "docker exec patroni patronictl -c /config/patroni.yml edit-config --force -p max_prepared_transactions={value}"
-            )
-        };
+        let set = |value: &str| format!("{PATRONICTL} edit-config --force -p max_prepared_transactions={value}");
         patients.leader().sh(&set("7")).await.expect("set");
         patients.show(&["045"]).await;
         patients.leader().sh(&set("null")).await.expect("set back");
