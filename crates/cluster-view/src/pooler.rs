@@ -57,6 +57,12 @@ impl Observer {
         }
     }
 
+    /// Lets the clients of the pooler of `node` wait until a primary takes writes, for some seconds at most. Best effort.
+    pub async fn hold_pooler(&self, node: Node, token: &Secret) {
+        let url = format!("http://{}:{}/pooler/hold", node.ip(), port::AGENT);
+        drop(self.http.post(url).timeout(self.limit).bearer_auth(token.expose()).send().await);
+    }
+
     /// The names of the members that the HAProxy of `node` sends writes to, or may; `None` where it does not tell.
     pub async fn haproxy_primaries(&self, node: Node, password: &Secret) -> Option<Vec<String>> {
         Some(primaries(&self.haproxy_statistics(node.ip().addr(), password).await.ok()?))
@@ -103,6 +109,12 @@ impl PoolerConsole {
         let rows = self.sql.rows("SHOW STATE").await?;
         let stops = |key: Option<&str>| matches!(key, Some("paused" | "suspended"));
         Ok(rows.iter().any(|row| stops(row.get("key")) && row.get("value") == Some("yes")))
+    }
+
+    /// Makes the clients wait; ends when none is in the middle of something. An error: it is not paused by this.
+    pub async fn pause(&mut self, limit: Duration) -> Result<(), Silence> {
+        self.sql.until(Instant::now() + limit);
+        self.sql.rows("PAUSE").await.map(drop)
     }
 
     /// Lets the clients go on. One that is not paused is left as it is.

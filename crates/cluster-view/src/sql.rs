@@ -72,8 +72,13 @@ impl Sql {
         Ok(Self { client, connection, deadline })
     }
 
+    /// It answers until then, instead of the deadline that it had.
+    pub fn until(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+
     /// Waits, beyond any deadline, until the other side ends the connection.
-    pub async fn ended(mut self) {
+    pub async fn ended(&mut self) {
         // an error: the task was broken off, and the connection with it
         let _ = (&mut self.connection).await;
     }

@@ -147,30 +147,6 @@ impl Engine {
         Ok(code)
     }
 
-    /// Starts a command in a running container and returns the first line that it says, on either stream. It goes
-    /// on by itself, whatever becomes of this program.
-    pub async fn exec_first_line(&self, name: &str, command: &[&str]) -> Result<String, ContainersError> {
-        let what = || format!("run {} in {name}", command.first().unwrap_or(&"nothing"));
-        let config = ExecConfig {
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            cmd: Some(command.iter().map(|&word| word.to_owned()).collect()),
-            ..ExecConfig::default()
-        };
-        let exec = self.docker.create_exec(name, config).await.map_err(|error| failed(what(), error))?;
-        let started = self.docker.start_exec(&exec.id, None).await.map_err(|error| failed(what(), error))?;
-        let mut said = Vec::new();
-        if let StartExecResults::Attached { mut output, .. } = started {
-            while let Some(chunk) = output.next().await {
-                said.extend_from_slice(&chunk.map_err(|error| failed(what(), error))?.into_bytes());
-                if said.contains(&b'\n') {
-                    break;
-                }
-            }
-        }
-        Ok(String::from_utf8_lossy(&said).lines().next().unwrap_or_default().trim().to_owned())
-    }
-
     /// Makes a service read its configuration again. The signal goes through a command inside the
     /// container: after a signal from the engine itself, Docker takes the container for stopped by
     /// hand and starts it neither after a crash nor after a reboot.

@@ -6,6 +6,8 @@
 #[cfg(feature = "docker")]
 mod compose;
 #[cfg(feature = "docker")]
+mod conversation;
+#[cfg(feature = "docker")]
 mod details;
 #[cfg(feature = "docker")]
 mod engine;
@@ -18,6 +20,8 @@ mod survey;
 
 #[cfg(feature = "docker")]
 pub use compose::{Compose, Up};
+#[cfg(feature = "docker")]
+pub use conversation::Conversation;
 #[cfg(feature = "docker")]
 pub use details::{Details, MadeWith};
 #[cfg(feature = "docker")]

@@ -3,6 +3,7 @@
 
 mod doctor;
 mod faults;
+mod hold;
 mod operator;
 mod orders;
 mod page;
@@ -16,5 +17,7 @@ mod settings;
 mod status;
 mod switchover;
 
+/// Patroni's own tool, on any machine of the lab.
+const PATRONICTL: &str = "docker exec patroni patronictl -c /config/patroni.yml";
 /// The name of the shared lab.
 const LAB: &str = "e2e";

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pgstack_lab::{Endpoint, Machine, STACK};
 use pgstack_tests::cluster::{HOSTILE, eventually, held_by, leader, until_it_works, vip_holder, with_cluster};
 
-use crate::LAB;
+use crate::{LAB, PATRONICTL};
 
 /// Container ids, start times and the times of every file: what a deploy without changes leaves alone.
 async fn footprint(machine: &Machine) -> String {
@@ -65,7 +65,7 @@ fn the_commands_of_existing_runbooks_work_as_written() {
     with_cluster(LAB, 3, async |lab| {
         let machines = lab.machines().await.expect("machines");
         let (first, endpoints) = (&machines[0], addresses(&machines, ":2379"));
-        let list = first.sh("docker exec patroni patronictl -c /config/patroni.yml list").await.expect("list");
+        let list = first.sh(&format!("{PATRONICTL} list")).await.expect("list");
         assert!(list.contains("Leader") && list.matches("streaming").count() == 2, "{list}");
         first.sh("docker exec etcd etcdctl endpoint health").await.expect("healthy");
         let members =

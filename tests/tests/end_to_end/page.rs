@@ -8,7 +8,7 @@ use pgstack_tests::browser::{Page, chromium_or_skip};
 use pgstack_tests::cluster::{all_streaming, eventually, leader, vip_holder, with_cluster};
 use serde_json::json;
 
-use crate::LAB;
+use crate::{LAB, PATRONICTL};
 
 const TOKEN: &str = "a-token-for-the-tests-only";
 /// One look takes up to three seconds, the page asks every two, and what it is shown may be five old.
@@ -68,10 +68,7 @@ fn the_page_shows_a_switchover_without_a_reload() {
         // what a reload would forget
         page.value("window.stays = 1; addEventListener('securitypolicyviolation', () => window.stays = 0)").await;
         let new = machines.iter().find(|machine| machine.id() != old.id()).expect("a replica");
-        let switch = format!(
-            "docker exec patroni patronictl -c /config/patroni.yml switchover --force --candidate patroni{}",
-            new.id()
-        );
+        let switch = format!("{PATRONICTL} switchover --force --candidate patroni{}", new.id());
         old.sh(&switch).await.expect("switched over");
         page.until(LEADS, json!(new.id().to_string()), SOON).await;
         page.until(STREAMS, json!(2), SOON).await;

@@ -7,7 +7,7 @@ use pgstack_lab::{Lab, Machine, STACK};
 use pgstack_tests::cluster::{all_streaming, eventually, leader, serving, until_it_works, with_cluster};
 use pgstack_tests::doctor::all_name;
 
-use crate::LAB;
+use crate::{LAB, PATRONICTL};
 
 /// Where a machine keeps what was moved aside.
 const KEPT: &str = "data/pg.[0-9]*";
@@ -176,11 +176,7 @@ fn a_replica_whose_wal_is_gone_is_cloned_anew() {
         let machine = replica(lab).await;
         forget_kept(&machine).await;
         let first = leader(lab).await;
-        let limit = |limit: &str| {
-            format!(
-                "docker exec patroni patronictl -c /config/patroni.yml edit-config -q --force -p max_slot_wal_keep_size={limit}"
-            )
-        };
+        let limit = |limit: &str| format!("{PATRONICTL} edit-config -q --force -p max_slot_wal_keep_size={limit}");
         sh(&machine, "docker compose stop patroni").await;
         sh(&first, &limit("32MB")).await;
         let lost = format!(
@@ -290,10 +286,9 @@ fn what_must_not_be_recloned_is_refused_and_left_alone() {
         sh(&machine, "cp -a .env /tmp/env; sed -i 's/^POSTGRES_REPLICATION_PASSWORD=.*/POSTGRES_REPLICATION_PASSWORD=another/' .env").await;
         refused(&machine, &everything, "refuses the password of `replicator`").await;
         sh(&machine, "cp -a /tmp/env .env").await;
-        let patronictl = "docker exec patroni patronictl -c /config/patroni.yml";
-        sh(&first, &format!("{patronictl} pause --wait")).await;
+        sh(&first, &format!("{PATRONICTL} pause --wait")).await;
         refused(&machine, &everything, "maintenance mode").await;
-        sh(&first, &format!("{patronictl} resume --wait")).await;
+        sh(&first, &format!("{PATRONICTL} resume --wait")).await;
         // nobody leads: the leader goes last, so that nobody takes over
         let mut machines = lab.machines().await.expect("machines");
         machines.sort_by_key(|machine| machine.id() == first.id());

@@ -8,7 +8,7 @@ use pgstack_lab::{Endpoint, Lab, Machine, STACK};
 use pgstack_tests::cluster::{all_streaming, eventually, held_by, leader, until_it_works, with_cluster};
 use tokio::sync::watch;
 
-use crate::LAB;
+use crate::{LAB, PATRONICTL};
 
 /// Sets keys in a machine's `.env`, as the lab writes them; an empty value takes the line out.
 pub(crate) async fn set(machine: &Machine, settings: &[(&str, &str)]) {
@@ -37,12 +37,12 @@ pub(crate) async fn set_everywhere(machines: &[Machine], settings: &[(&str, &str
 }
 
 pub(crate) async fn show_config(machine: &Machine) -> String {
-    machine.sh("docker exec patroni patronictl -c /config/patroni.yml show-config").await.expect("a configuration")
+    machine.sh(&format!("{PATRONICTL} show-config")).await.expect("a configuration")
 }
 
 pub(crate) async fn edit_config(machine: &Machine, changes: &str) {
-    let edit = "docker exec patroni patronictl -c /config/patroni.yml edit-config pg-cluster --force";
-    machine.sh(&format!("{edit} {changes}")).await.expect("edited");
+    let edit = format!("{PATRONICTL} edit-config pg-cluster --force {changes}");
+    machine.sh(&edit).await.expect("edited");
 }
 
 #[test]
@@ -291,9 +291,9 @@ async fn rotates_unnoticed(lab: &Lab, machines: &[Machine], new: &[(&'static str
     rotate(machines, new, one_after_the_other).await;
     let took = began.elapsed();
     // Patroni reads its file after up to loop_wait: what breaks by that shows as well
-    let reload = "docker exec patroni patronictl -c /config/patroni.yml reload pg-cluster --force";
+    let reload = format!("{PATRONICTL} reload pg-cluster --force");
     eventually("every Patroni takes the new password", Duration::from_secs(60), async || {
-        let said = join_all(machines.iter().map(|machine| machine.sh(reload))).await;
+        let said = join_all(machines.iter().map(|machine| machine.sh(&reload))).await;
         said.iter().all(|said| said.as_ref().is_ok_and(|said| said.matches("received").count() == 3)).then_some(())
     })
     .await;

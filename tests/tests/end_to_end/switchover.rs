@@ -106,11 +106,11 @@ async fn console(machine: &Machine, command: &str) -> String {
     machine.sh(&format!("{psql} '{command}'")).await.expect("the console")
 }
 
-async fn is_paused(machine: &Machine) -> bool {
+pub(crate) async fn is_paused(machine: &Machine) -> bool {
     console(machine, "SHOW STATE").await.contains("paused|yes")
 }
 
-async fn all_resumed(machines: &[Machine], limit: Duration) {
+pub(crate) async fn all_resumed(machines: &[Machine], limit: Duration) {
     eventually("no pooler is paused", limit, async || {
         (!join_all(machines.iter().map(is_paused)).await.contains(&true)).then_some(())
     })

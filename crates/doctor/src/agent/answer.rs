@@ -9,6 +9,7 @@ use pgstack_health::Local;
 use pgstack_topology::Secret;
 use pgstack_workdir::StackDir;
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::vip::Heard;
@@ -39,6 +40,8 @@ pub(super) struct Answers {
     last: tokio::sync::Mutex<Option<(Instant, Arc<Local>)>>,
     /// When a pause of the pooler that was ordered here is over.
     leased_until: Mutex<Option<Instant>>,
+    /// When the pooler was last to hold its clients.
+    hold: watch::Sender<Option<Instant>>,
 }
 
 impl Answers {
@@ -49,6 +52,7 @@ impl Answers {
             heard: Mutex::new(Heard::new()),
             last: tokio::sync::Mutex::default(),
             leased_until: Mutex::default(),
+            hold: watch::Sender::default(),
         }
     }
 
@@ -98,6 +102,16 @@ impl Answers {
     /// Remembers that the pooler may be paused for so long from now.
     pub(super) fn lease(&self, time: Duration) {
         *self.leased_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+    }
+
+    /// The pooler is to hold its clients now.
+    pub(super) fn hold(&self) {
+        self.hold.send_replace(Some(Instant::now()));
+    }
+
+    /// Tells when the pooler is to hold its clients.
+    pub(super) fn holds(&self) -> watch::Receiver<Option<Instant>> {
+        self.hold.subscribe()
     }
 
     /// The facts, as JSON. Whoever asks while they are gathered gets the same ones; the clock is always read anew.

@@ -1,10 +1,13 @@
-//! Tells Patroni at once that PostgreSQL is gone. By itself it looks every loop_wait, and clients wait that much longer.
+//! Tells at once that this node's PostgreSQL is gone: the poolers, where it was the primary, so that their clients wait
+//! instead of seeing errors; Patroni, which by itself looks every loop_wait, and clients would wait that much longer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use pgstack_cluster_view::{Login, Observer, Silence, Source, Sql};
 use pgstack_containers::{Engine, Service};
+use pgstack_env::NodeEnv;
 use pgstack_topology::port;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -16,6 +19,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 /// How long an attempt may take.
 const LIMIT: Duration = Duration::from_secs(2);
+/// How often it is asked whether it is the primary: who is promoted keeps its connections.
+const ROLE: Duration = Duration::from_secs(1);
+/// How long another node's agent may take to hear of it; later it is of no use.
+const TELL: Duration = Duration::from_secs(1);
 /// How long what a dead postmaster left may take to end.
 const ORPHANS: Duration = Duration::from_secs(3);
 /// Waits until no process of PostgreSQL is left.
@@ -32,7 +39,10 @@ pub(super) async fn watch(answers: Arc<Answers>) {
             let login = Login { role: "postgres", password: &env.superuser_password };
             pause = match Sql::connect(source, login, Instant::now() + LIMIT).await {
                 Ok(sql) => {
-                    sql.ended().await;
+                    if end_of(sql).await {
+                        answers.hold();
+                        tokio::spawn(tell_others(env.clone()));
+                    }
                     // a PostgreSQL that starts beside them fails, and then another node would lead
                     let _ = timeout(ORPHANS, orphans_end()).await;
                     observer.control(me, &env.restapi_password).wake_up().await;
@@ -44,6 +54,28 @@ pub(super) async fn watch(answers: Arc<Answers>) {
         }
         sleep(pause).await;
     }
+}
+
+/// Waits until the connection ends; says whether PostgreSQL was the primary before.
+async fn end_of(mut sql: Sql) -> bool {
+    let mut primary = false;
+    loop {
+        sql.until(Instant::now() + LIMIT);
+        // an error: it is gone, or it stands still; what it was is known
+        if let Ok(rows) = sql.rows("SELECT pg_catalog.pg_is_in_recovery()").await {
+            primary = rows.first().and_then(|row| row.first()) == Some("f");
+        }
+        if timeout(ROLE, sql.ended()).await.is_ok() {
+            return primary;
+        }
+    }
+}
+
+async fn tell_others(env: NodeEnv) {
+    let observer = Observer::with_limits(TELL, TELL);
+    let (me, token) = (env.local.me(), &env.agent_token);
+    let others = env.local.topology().nodes().filter(|node| node.id() != me.id());
+    join_all(others.map(|node| observer.hold_pooler(node, token))).await;
 }
 
 async fn orphans_end() {

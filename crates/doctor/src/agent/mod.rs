@@ -3,6 +3,7 @@
 mod answer;
 pub(crate) mod client;
 mod crash;
+mod hold;
 mod pooler;
 mod reasons;
 mod serve;
@@ -37,6 +38,7 @@ pub async fn agent(stack: &StackDir, console: &dyn Console) -> Result<Ended, Doc
     let mut serving: Option<Serving> = None;
     let mut told = None;
     tokio::spawn(crash::watch(answers.clone()));
+    tokio::spawn(hold::stand_by(answers.clone()));
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

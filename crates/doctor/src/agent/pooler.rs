@@ -1,11 +1,11 @@
-//! The one order that the agent takes: to pause this machine's pooler for a few seconds. The pause is a lease. A script
-//! inside the pooler's own container begins and ends it, so it ends whoever dies: the caller, the network, the agent.
+//! Pauses this machine's pooler for a few seconds, as a switchover orders it. The pause is a lease. A script inside the
+//! pooler's own container begins and ends it, so it ends whoever dies: the caller, the network, the agent.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
 use pgstack_cluster_view::PAUSE_NOTICE;
-use pgstack_containers::{Engine, Service};
+use pgstack_containers::{ContainersError, Conversation, Engine, Service};
 use tokio::time::timeout;
 
 /// Answers whether an order could be given.
@@ -13,11 +13,11 @@ pub(super) const PATH: &str = "/pooler";
 /// Takes the order, `?seconds=S&wait=W`.
 pub(super) const PAUSE: &str = "/pooler/pause";
 /// No pause is longer; the script may need a part of a second on top, and all of it stays below ten.
-const LONGEST: u64 = 9;
+pub(super) const LONGEST: u64 = 9;
 /// Nor does `PAUSE` wait longer for transactions: a caller is hung up on after five seconds.
 const LONGEST_WAIT: u64 = 3;
 /// What an engine may take on top of that.
-const ENGINE: Duration = Duration::from_secs(1);
+pub(super) const ENGINE: Duration = Duration::from_secs(1);
 /// What it runs.
 const SCRIPT: &str = include_str!("pause.sh");
 
@@ -62,15 +62,19 @@ pub(super) async fn pause(query: &str) -> (StatusCode, String) {
 }
 
 async fn run(order: Order) -> Result<String, String> {
-    let said = |error: &pgstack_containers::ContainersError| {
+    let said = |error: ContainersError| {
         use std::error::Error as _;
         error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
     };
     let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + PAUSE_NOTICE;
-    let engine = Engine::connect().await.map_err(|error| said(&error))?;
-    let (seconds, wait, at) = (order.seconds.to_string(), order.wait.to_string(), at.as_micros().to_string());
-    let command = ["bash", "-c", SCRIPT, "pause", &seconds, &wait, &at];
-    engine.exec_first_line(&Service::Pgbouncer.to_string(), &command).await.map_err(|error| said(&error))
+    let mut script = start(order.seconds, order.wait, &at.as_micros().to_string()).await.map_err(said)?;
+    Ok(script.hear().await.map_err(said)?.unwrap_or_default())
+}
+
+/// Starts the script; `at` is when it is to pause: microseconds since 1970, or `-` for when it is told.
+pub(super) async fn start(seconds: u64, wait: u64, at: &str) -> Result<Conversation, ContainersError> {
+    let arguments = [&seconds.to_string(), &wait.to_string(), at];
+    Engine::connect().await?.converse(Service::Pgbouncer.name(), "pause", SCRIPT, &arguments).await
 }
 
 /// What the script's first line means.

@@ -1,4 +1,4 @@
-//! The agent's port: one question and one order (a pause of the pooler that ends by itself), with the token. Nothing
+//! The agent's port: one question and two orders (pauses of the pooler that end by themselves), with the token. Nothing
 //! that a caller sends is kept, and nobody can hold the port for long.
 
 use std::io;
@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::answer::{Answers, Caller};
-use super::pooler;
+use super::{hold, pooler};
 
 /// Where the facts are.
 pub(super) const PATH: &str = "/facts";
@@ -71,6 +71,7 @@ fn router(answers: Arc<Answers>) -> Router {
         .route(PATH, get(facts))
         .route(pooler::PATH, get(ready))
         .route(pooler::PAUSE, post(pause))
+        .route(hold::PATH, post(hold))
         .with_state(answers)
 }
 
@@ -97,6 +98,14 @@ async fn pause(State(answers): State<Arc<Answers>>, headers: HeaderMap, uri: Uri
         answers.lease(time);
     }
     pooler::pause(query).await.into_response()
+}
+
+async fn hold(State(answers): State<Arc<Answers>>, headers: HeaderMap) -> Response {
+    if let Some(refusal) = turned_away(&answers, &headers) {
+        return refusal;
+    }
+    answers.hold();
+    StatusCode::NO_CONTENT.into_response()
 }
 
 async fn facts(State(answers): State<Arc<Answers>>, headers: HeaderMap) -> Response {
@@ -219,6 +228,7 @@ mod tests {
             ("POST /facts HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", "405"),
             ("GET /pooler HTTP/1.1\r\nhost: x\r\n\r\n", "401"),
             ("POST /pooler/pause?seconds=1&wait=1 HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", "401"),
+            ("POST /pooler/hold HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", "401"),
             ("GET /pooler/pause?seconds=1&wait=1 HTTP/1.1\r\nhost: x\r\n\r\n", "405"),
         ] {
             let said = raw(served.address, request).await;

@@ -153,7 +153,7 @@ fn paused(scene: &Scene<'_>, node: &Node, pooler: &Pgbouncer) -> Option<Trouble>
     let what = format!("the pooler of node {id} is {state}: clients on port 6432 {hang}");
     let mut trouble = Trouble::of(code::POOLER_PAUSED, severity(scene, id), id, what)
         .service("pgbouncer")
-        .because("somebody, or a planned switchover that was broken off, paused it and has not resumed");
+        .because("somebody paused it and has not resumed");
     for name in &pooler.paused {
         let which = if name == "*" { "everything".to_owned() } else { format!("database \"{name}\"") };
         trouble = trouble.seen(format!("PgBouncer on node {id}: {which} is paused"));

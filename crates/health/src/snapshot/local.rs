@@ -32,7 +32,8 @@ pub struct Local {
     pub readable_by_all: Vec<String>,
     /// Warnings about its `.env`, by key: weak, default or equal passwords, … (never a value).
     pub warnings: BTreeMap<String, String>,
-    /// A switchover has paused the pooler a few seconds ago, and the pause ends by itself.
+    /// A switchover or the end of the primary's PostgreSQL has paused the pooler a few seconds ago, and the pause ends by
+    /// itself.
     pub pooler_leased: bool,
     /// What is wrong with NODE_IP or KEEPALIVED_INTERFACE on this machine.
     pub address_problem: Option<String>,

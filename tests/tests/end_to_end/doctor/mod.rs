@@ -21,8 +21,6 @@ use pgstack_tests::doctor::{all_name, findings, text};
 
 use crate::LAB;
 
-const PATRONICTL: &str = "docker exec patroni patronictl -c /config/patroni.yml";
-
 /// The machines of a healthy cluster, on which `doctor` is silent.
 struct Patients<'a> {
     lab: &'a Lab,

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pgstack_lab::STACK;
 use pgstack_tests::doctor::findings;
 
-use super::{PATRONICTL, trouble};
+use super::trouble;
+use crate::PATRONICTL;
 
 #[test]
 fn a_cluster_left_in_maintenance_mode() {

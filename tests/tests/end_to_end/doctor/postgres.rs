@@ -2,7 +2,8 @@
 
 use pgstack_lab::STACK;
 
-use super::{PATRONICTL, trouble};
+use super::trouble;
+use crate::PATRONICTL;
 
 const PSQL: &str = "docker exec patroni psql -XqAt -c";
 

@@ -6,7 +6,7 @@ use pgstack_lab::{DeployOrder, Lab, Machine, STACK};
 use pgstack_tests::cluster::{Telling, all_streaming, eventually, leader, serving, until_it_works, with_cluster};
 
 use super::{command, done, key, killed, refused, run_of, three_voters};
-use crate::LAB;
+use crate::{LAB, PATRONICTL};
 
 /// What must survive the loss of etcd.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,13 +32,13 @@ async fn mark(lab: &Lab) {
     let row =
         "CREATE TABLE IF NOT EXISTS kept (id int PRIMARY KEY); INSERT INTO kept VALUES (1) ON CONFLICT DO NOTHING";
     until_it_works(lab, 5000, row, Duration::from_secs(20)).await;
-    let edit = "docker exec patroni patronictl -c /config/patroni.yml edit-config --force -s loop_wait=9";
-    leader(lab).await.sh(edit).await.expect("a changed setting");
+    let edit = format!("{PATRONICTL} edit-config --force -s loop_wait=9");
+    leader(lab).await.sh(&edit).await.expect("a changed setting");
 }
 
 async fn unmark(lab: &Lab) {
-    let edit = "docker exec patroni patronictl -c /config/patroni.yml edit-config --force -s loop_wait=5";
-    leader(lab).await.sh(edit).await.expect("the setting is put back");
+    let edit = format!("{PATRONICTL} edit-config --force -s loop_wait=5");
+    leader(lab).await.sh(&edit).await.expect("the setting is put back");
     let rows = until_it_works(lab, 5001, "SELECT count(*) FROM kept", Duration::from_secs(20)).await;
     assert_eq!(rows.as_deref(), Some("1"), "the row is there");
 }

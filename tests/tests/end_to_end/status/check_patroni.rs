@@ -11,7 +11,7 @@ use pgstack_lab::{Lab, Machine};
 use pgstack_tests::cluster::{all_streaming, binaries, eventually, leader, until_it_works, with_cluster};
 
 use super::status;
-use crate::LAB;
+use crate::{LAB, PATRONICTL};
 
 /// Everything that is installed, with hashes.
 const REQUIREMENTS: &str = include_str!("check-patroni.txt");
@@ -89,7 +89,7 @@ fn check_patroni_agrees_on_leader_replicas_lag_and_timeline() {
         let old = leader(lab).await;
         let next = machines.iter().find(|machine| machine.id() != old.id()).expect("another machine");
         let order = format!("switchover --force --leader patroni{} --candidate patroni{}", old.id(), next.id());
-        old.sh(&format!("docker exec patroni patronictl -c /config/patroni.yml {order}")).await.expect("moved");
+        old.sh(&format!("{PATRONICTL} {order}")).await.expect("moved");
         all_streaming(lab).await;
         agree_on_roles_and_timeline(lab, &check, next.id()).await;
         agree_on_lag(lab, &check, next.id()).await;
