@@ -17,7 +17,7 @@ const MARGIN: Duration = Duration::from_millis(1500);
 /// A pooler is not paused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotPaused {
-    /// Transactions did not end in time; it was resumed.
+    /// Transactions have not ended in time.
     #[error("transactions did not end in time")]
     Busy,
     /// A person or another switchover has paused it; it is as it was.
@@ -111,16 +111,25 @@ impl PoolerConsole {
         Ok(rows.iter().any(|row| stops(row.get("key")) && row.get("value") == Some("yes")))
     }
 
-    /// Makes the clients wait; ends when none is in the middle of something. An error: it is not paused by this.
-    pub async fn pause(&mut self, limit: Duration) -> Result<(), Silence> {
+    /// It answers for so long from now on.
+    pub fn answers_for(&mut self, limit: Duration) {
         self.sql.until(Instant::now() + limit);
-        self.sql.rows("PAUSE").await.map(drop)
+    }
+
+    /// Makes the clients wait; ends when none is in the middle of something.
+    pub async fn pause(&self) -> Result<(), NotPaused> {
+        match self.sql.rows("PAUSE").await.map(drop) {
+            Err(Silence::Mute) => Err(NotPaused::Busy),
+            Err(Silence::Words(words)) if words.contains("already") => Err(NotPaused::Already),
+            other => other.map_err(|why| NotPaused::Failed(why.to_string())),
+        }
     }
 
     /// Lets the clients go on. One that is not paused is left as it is.
     pub async fn resume(&self) -> Result<(), Silence> {
+        let over = ["not paused", "shutting down"];
         match self.sql.rows("RESUME").await {
-            Err(why) if why.to_string().contains("not paused") => Ok(()),
+            Err(Silence::Words(words)) if over.iter().any(|known| words.contains(known)) => Ok(()),
             other => other.map(drop),
         }
     }

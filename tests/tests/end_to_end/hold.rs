@@ -8,7 +8,7 @@ use pgstack_tests::cluster::{all_streaming, eventually, leader, vip_goes_to, wit
 use pgstack_tests::history::{Outcome, Span, Via};
 use pgstack_tests::load::{Load, Plan};
 
-use crate::switchover::{all_resumed, is_paused};
+use crate::switchover::{all_resumed, console, is_paused};
 use crate::{LAB, PATRONICTL};
 
 /// Every client writes about thirty times a second.
@@ -42,6 +42,24 @@ fn a_killed_postmaster_makes_clients_of_the_pooler_wait_and_refuses_none() {
 }
 
 #[test]
+fn a_person_s_pause_is_left_alone() {
+    with_cluster(LAB, 3, async |lab| {
+        let machines = lab.machines().await.expect("machines");
+        ready(&machines).await;
+        let led = leader(lab).await;
+        console(&machines[0], "PAUSE").await;
+        // the script looks once a second
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        led.kill(Process::Postgres).await.expect("killed");
+        all_resumed(&machines[1..], Duration::from_secs(20)).await;
+        all_streaming(lab).await;
+        assert!(is_paused(&machines[0]).await, "nobody else ends it");
+        console(&machines[0], "RESUME").await;
+        ready(&machines).await;
+    });
+}
+
+#[test]
 fn nobody_waits_for_more_than_ten_seconds_where_no_primary_comes_back_and_the_agents_die_too() {
     with_cluster(LAB, 3, async |lab| {
         let machines = lab.machines().await.expect("machines");
@@ -54,6 +72,10 @@ fn nobody_waits_for_more_than_ten_seconds_where_no_primary_comes_back_and_the_ag
             join_all(machines.iter().map(is_paused)).await.iter().all(|paused| *paused).then_some(())
         })
         .await;
+        // the script dies: the agent lets them go on
+        machines[0].sh("pkill -KILL -f 'pause 9 1 -'").await.expect("killed");
+        all_resumed(&machines[..1], Duration::from_secs(3)).await;
+        // the agents die: the script does
         join_all(machines.iter().map(async |machine| machine.sh("docker kill agent").await.expect("killed"))).await;
         all_resumed(&machines, Duration::from_secs(10)).await;
         led.sh(&format!("{PATRONICTL} resume --wait")).await.expect("resumed");

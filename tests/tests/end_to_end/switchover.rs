@@ -101,7 +101,7 @@ async fn run(machine: &Machine, arguments: &str) -> (i64, String) {
 }
 
 /// Runs a command at a pooler's console.
-async fn console(machine: &Machine, command: &str) -> String {
+pub(crate) async fn console(machine: &Machine, command: &str) -> String {
     let psql = "docker exec pgbouncer psql -XqAt -h /tmp -p 6432 -U pgbouncer pgbouncer -c";
     machine.sh(&format!("{psql} '{command}'")).await.expect("the console")
 }

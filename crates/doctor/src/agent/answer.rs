@@ -101,7 +101,8 @@ impl Answers {
 
     /// Remembers that the pooler may be paused for so long from now.
     pub(super) fn lease(&self, time: Duration) {
-        *self.leased_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+        let mut until = self.leased_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = (*until).max(Some(Instant::now() + time));
     }
 
     /// The pooler is to hold its clients now.

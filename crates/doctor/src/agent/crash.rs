@@ -12,6 +12,7 @@ use pgstack_topology::port;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::Answers;
+use super::hold::takes_writes;
 
 /// Before the next attempt to connect. A PostgreSQL that dies again sooner is left to Patroni's own rounds.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -39,7 +40,14 @@ pub(super) async fn watch(answers: Arc<Answers>) {
             let login = Login { role: "postgres", password: &env.superuser_password };
             pause = match Sql::connect(source, login, Instant::now() + LIMIT).await {
                 Ok(sql) => {
-                    if end_of(sql).await {
+                    let was_primary = end_of(sql).await;
+                    // the passwords may be others by now
+                    let env = answers.env().unwrap_or(env);
+                    // only this connection, by somebody's order
+                    if was_primary && takes_writes(me, &env).await {
+                        continue;
+                    }
+                    if was_primary {
                         answers.hold();
                         tokio::spawn(tell_others(env.clone()));
                     }

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgstack_cluster_view::{Login, Observer, PoolerConsole, Silence, Source, Sql};
+use pgstack_cluster_view::{Login, NotPaused, Observer, PoolerConsole, Silence, Source, Sql};
 use pgstack_containers::Conversation;
 use pgstack_env::NodeEnv;
-use pgstack_topology::port;
+use pgstack_topology::{Node, port};
 use tokio::time::{sleep, timeout};
 
 use super::answer::Answers;
@@ -22,8 +22,14 @@ const WAIT: Duration = Duration::from_secs(1);
 const LEASE: Duration = Duration::from_secs(LONGEST);
 /// How long an order is good for where the script is not ready.
 const FRESH: Duration = Duration::from_secs(1);
-/// Before it is tried again to get ready.
+/// How long it may take to get ready.
+const READY: Duration = Duration::from_secs(5);
+/// Before that is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// It doubles, up to this, where it does not work out.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often the console is asked whether it is still there.
+const PROBE: Duration = Duration::from_secs(5);
 /// Between two looks while clients wait.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long an answer may take while clients wait: another one is asked for soon.
@@ -32,30 +38,31 @@ const ANSWER: Duration = Duration::from_millis(500);
 /// Is ready, and carries out every order to hold.
 pub(super) async fn stand_by(answers: Arc<Answers>) {
     let mut orders = answers.holds();
-    let mut done = None;
+    let (mut done, mut pause) = (None, AGAIN);
     loop {
-        if let Some(env) = answers.env()
-            && let Some(mut ready) = Ready::new(&env).await
-        {
-            let order = tokio::select! {
-                order = orders.wait_for(|&at| at > done && at.is_some_and(|at| at.elapsed() < FRESH)) => {
-                    order.map(|at| *at).ok().flatten()
-                }
-                // the script has ended, with its container most likely
-                _ = ready.guard.hear() => None,
-            };
-            if order.is_some() {
-                done = order;
-                answers.lease(LEASE + ENGINE);
-                ready.hold(&env).await;
-                continue;
+        let ready = async { Ready::new(&answers.env()?).await };
+        let Some(mut ready) = timeout(READY, ready).await.ok().flatten() else {
+            sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+            continue;
+        };
+        let order = tokio::select! {
+            order = orders.wait_for(|&at| at > done && at.is_some_and(|at| at.elapsed() < FRESH)) => {
+                order.map(|at| *at).ok().flatten()
             }
+            () = ready.lost() => None,
+        };
+        if order.is_some() {
+            done = order;
+            ready.hold(&answers).await;
+        } else {
+            sleep(AGAIN).await;
         }
-        sleep(AGAIN).await;
+        pause = AGAIN;
     }
 }
 
-/// What it takes to pause at once.
+/// What it takes to pause at once, and never for longer than [`LEASE`].
 struct Ready {
     console: PoolerConsole,
     guard: Conversation,
@@ -64,37 +71,71 @@ struct Ready {
 impl Ready {
     /// `None` where the pooler or its container is not there.
     async fn new(env: &NodeEnv) -> Option<Self> {
+        // first, as a refusal costs nothing
+        let console = console(env).await.ok()?;
         let mut guard = start(LONGEST, WAIT.as_secs(), "-").await.ok()?;
-        if guard.hear().await.ok()?? != "ready" {
-            return None;
+        (guard.hear().await.ok()?? == "ready").then_some(Self { console, guard })
+    }
+
+    /// Ends when one of the two is gone, with its container most likely.
+    async fn lost(&mut self) {
+        let Self { console, guard } = self;
+        let silent = async {
+            loop {
+                sleep(PROBE).await;
+                console.answers_for(ENGINE);
+                if console.is_paused().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = silent => {}
+            _ = guard.hear() => {}
         }
-        Some(Self { console: console(env).await.ok()?, guard })
     }
 
     /// Pauses, waits for a primary, lets the clients go on. A pause of somebody else is left alone.
-    async fn hold(mut self, env: &NodeEnv) {
+    async fn hold(mut self, answers: &Answers) {
         // first of all: whatever dies from now on, the pause ends
         if self.guard.say("guard").await.is_err() {
             return;
         }
-        let (paused, guards) = tokio::join!(self.console.pause(WAIT), timeout(ENGINE, self.guard.hear()));
-        // a PAUSE that still waits for transactions is one, too
-        let paused = matches!(paused, Ok(()) | Err(Silence::Mute));
-        if !matches!(guards, Ok(Ok(Some(said))) if said == "guards") {
-            // a switchover begins, or the engine does not answer
-            if let (true, Ok(console)) = (paused, console(env).await) {
-                drop(console.resume().await);
-            }
+        self.console.answers_for(WAIT);
+        let (paused, heard) = tokio::join!(self.console.pause(), timeout(ENGINE, self.guard.hear()));
+        if paused == Err(NotPaused::Already) {
+            // an error: there is no guard
+            drop(self.guard.say("off").await);
             return;
         }
-        if paused {
-            // late: the guard ends it
-            let _ = timeout(LEASE, primary_is_back(env)).await;
+        // with any other answer it may be paused, now or a moment later
+        answers.lease(LEASE + ENGINE);
+        let guarded = matches!(heard, Ok(Ok(Some(word))) if word == "guards");
+        if !(guarded && ends(&mut self.guard, answers).await) {
+            let resumed = async {
+                while resume(answers).await.is_err() {
+                    sleep(LOOK).await;
+                }
+            };
+            // later it takes a person: neither the script nor the console has answered for so long
+            let _ = timeout(LEASE, resumed).await;
         }
-        // an error: it ends the pause by itself, as it does when nothing is said
-        drop(self.guard.say(if paused { "resume" } else { "off" }).await);
-        let _ = timeout(ENGINE, self.guard.hear()).await;
     }
+}
+
+/// Waits for a primary and has the guard end the pause; false where the guard has not done so.
+async fn ends(guard: &mut Conversation, answers: &Answers) -> bool {
+    let over = |heard| matches!(heard, Ok(Some(word)) if word == "over");
+    tokio::select! {
+        () = primary_is_back(answers) => {}
+        heard = guard.hear() => return over(heard),
+    }
+    guard.say("resume").await.is_ok() && timeout(ENGINE, guard.hear()).await.is_ok_and(over)
+}
+
+async fn resume(answers: &Answers) -> Result<(), Silence> {
+    let env = answers.env().ok_or(Silence::Password)?;
+    console(&env).await?.resume().await
 }
 
 async fn console(env: &NodeEnv) -> Result<PoolerConsole, Silence> {
@@ -102,9 +143,14 @@ async fn console(env: &NodeEnv) -> Result<PoolerConsole, Silence> {
     PoolerConsole::connect(env.local.me().ip().addr(), login, ENGINE).await
 }
 
-async fn primary_is_back(env: &NodeEnv) {
+async fn primary_is_back(answers: &Answers) {
     let observer = Observer::with_limits(ANSWER, ANSWER);
-    while !serves(&observer, env).await {
+    loop {
+        if let Some(env) = answers.env()
+            && serves(&observer, &env).await
+        {
+            return;
+        }
         sleep(LOOK).await;
     }
 }
@@ -113,8 +159,13 @@ async fn primary_is_back(env: &NodeEnv) {
 async fn serves(observer: &Observer, env: &NodeEnv) -> bool {
     let Some(up) = observer.haproxy_primaries(env.local.me(), &env.stats_password).await else { return false };
     let [name] = &up[..] else { return false };
-    let Some(primary) = env.local.topology().nodes().find(|node| node.patroni_name() == *name) else { return false };
-    let source = Source { address: primary.ip().addr(), port: port::POSTGRES, database: "postgres", options: None };
+    let primary = env.local.topology().nodes().find(|node| node.patroni_name() == *name);
+    matches!(primary, Some(primary) if takes_writes(primary, env).await)
+}
+
+/// Whether the PostgreSQL of a node answers, and as a primary.
+pub(super) async fn takes_writes(node: Node, env: &NodeEnv) -> bool {
+    let source = Source { address: node.ip().addr(), port: port::POSTGRES, database: "postgres", options: None };
     let login = Login { role: "postgres", password: &env.superuser_password };
     let Ok(sql) = Sql::connect(source, login, tokio::time::Instant::now() + ANSWER).await else { return false };
     let rows = sql.rows("SELECT pg_catalog.pg_is_in_recovery()").await.unwrap_or_default();

@@ -1,53 +1,61 @@
-# Pauses the PgBouncer of this container for at most $1 seconds, the $2 that PAUSE may take included. The pause begins at the
-# time $3 (microseconds since 1970), so that all poolers stop at one moment, however long each took to get here. Where $3
-# is `-`, it pauses nothing: from the next line of input on it guards a pause that somebody else makes at that moment, until a
-# line says `resume`, or `off` if there was none. The first line of output is the outcome, or `ready` where $3 is `-`. Nobody has
-# to come back to end the pause: this runs in the pooler's own container, and a PgBouncer that starts anew is not paused.
+# Ends a pause of the PgBouncer of this container after $1 seconds at the latest. Nobody has to come back for that: this runs in the
+# pooler's own container, and a PgBouncer that starts anew is not paused. Whoever resumes earlier ends this as well, so
+# that it never undoes a later pause of somebody else.
 #
-# Whoever resumes earlier ends this as well, so that it never undoes a later pause of somebody else.
+# Where $3 is a time (microseconds since 1970), it makes the pause itself at that time, so that all poolers stop at one
+# moment, however long each took to get here. PAUSE may take $2 seconds. The first line of output is the outcome.
+#
+# Where $3 is `-`, it says `ready`, and guards from the word `guard` on what pause there then is, of somebody who is quicker. The
+# word `resume` ends the pause, `off` leaves it alone. Its last word is `over`, once nobody is paused.
 trap '' HUP INT PIPE
 export PGHOST=/tmp PGPORT=6432 PGUSER=pgbouncer PGDATABASE=pgbouncer PGCONNECT_TIMEOUT=2
 exec 2>&1 9>/tmp/pause.lock
 
-timer=
-coproc console { exec stdbuf -oL psql -XAtqw 2>&1 9>&-; }
-pooler=$console_PID
-exec 3<&"${console[0]}" 4>&"${console[1]}"
-ask() { printf '%s;\n\\echo .\n' "$1" >&4; }
-answer() {
+timer= pooler= lost=
+# not by the clock, which may be set meanwhile
+lease() { sleep "$1" >/dev/null 2>&1 3>&- 4>&- 9>&- & timer=$!; }
+open() {
+    coproc console { exec stdbuf -oL psql -XAtqw 2>&1 9>&-; }
+    pooler=$console_PID
+    exec 3<&"${console[0]}" 4>&"${console[1]}"
+    ask 'SHOW VERSION' 2 || { echo "${text:-the console does not open}"; finish; }
+}
+# What the console says to $1 within $2 seconds. Once that was late, an answer could be that to an earlier question.
+ask() {
     local line
     text=
-    while IFS= read -r -t "$1" line <&3; do
+    [ -z "$lost" ] || return 1
+    printf '%s;\n\\echo .\n' "$1" >&4
+    while IFS= read -r -t "$2" line <&3; do
         [ "$line" = . ] && return 0
         text+="$line "
     done
+    lost=yes
     return 1
 }
 # until it is so: whoever is paused has nobody else
 resume() {
     local said
-    ask RESUME && answer 2 && [ -z "$text" ] && return
-    until said=$(psql -XAtqw -c RESUME 2>&1) || [[ $said == *'not paused'* ]]; do sleep 0.5; done
+    ask RESUME 2 && [ -z "$text" ] && return
+    until said=$(psql -XAtqw -c RESUME 2>&1) || [[ $said == *'not paused'* || $said == *'shutting down'* ]]; do
+        sleep 0.5
+    done
 }
 # waits for what it started: nobody else here reaps it
-finish() { kill $timer "$pooler" 2>/dev/null; wait; exit 0; }
-begin() {
-    flock -n 9 || { echo "a pause of somebody else is in effect"; finish; }
-    # not by the clock, which may be set meanwhile
-    sleep "$1" 9>&- & timer=$!
-}
-# a rest without a process of its own, as nothing comes unasked from the console; unless that is gone
-rest() { read -r -t 0.1 _ <&3 || [ $? -gt 128 ] || sleep 0.1; }
+finish() { kill -KILL $timer $pooler 2>/dev/null; wait; exit 0; }
+
 pause() {
-    local left=$(( $2 - ${EPOCHREALTIME/[.,]/} ))
+    flock -n 9 || { echo "a pause of somebody else is in effect"; finish; }
+    lease "$1"
+    open
+    local left=$(( $3 - ${EPOCHREALTIME/[.,]/} ))
     if [ "$left" -gt 0 ] && [ "$left" -lt 1000000 ]; then
         read -r -t "$(printf '0.%06d' "$left")" _ <&3
     fi
     # nobody waits for the answer any more
     [ "$left" -gt -1000000 ] || { echo 'too late'; finish; }
-    ask PAUSE
-    if ! answer "$1"; then
-        # PAUSE still waits for a transaction
+    if ! ask PAUSE "$2"; then
+        # it still waits for a transaction
         local said=$text
         resume
         echo "${said:-busy}"
@@ -57,40 +65,46 @@ pause() {
         finish
     fi
     echo paused
-}
-guard() {
-    echo guards
-    # by then the pause has begun, or there is none
-    for _ in 1 2 3 4 5; do word; done
-    rest() { word; }
-}
-# a rest in which whoever made the pause may say what comes of it
-word() {
-    local line=
-    read -r -t 0.1 line || [ $? -gt 128 ] || sleep 0.1
-    case $line in
-        resume) resume; finish ;;
-        off) finish ;;
-    esac
+    while kill -0 "$timer" 2>/dev/null; do
+        ! ask 'SHOW STATE' 2 || [[ $text == *'paused|yes'* ]] || finish
+        # a rest without a process of its own, as nothing comes unasked; unless the console is gone
+        read -r -t 0.1 _ <&3 || [ $? -gt 128 ] || sleep 0.1
+    done
+    resume
+    finish
 }
 
-ask 'SHOW VERSION'
-answer 2 || { echo "${text:-the console does not open}"; finish; }
-if [ "$3" = - ]; then
+guard() {
+    local word= seen=
+    open
     echo ready
-    # whoever would have said so is gone
-    read -r _ || finish
-    begin "$1"
-    guard
-else
-    begin "$1"
-    pause "$2" "$3"
-fi
-while kill -0 "$timer" 2>/dev/null; do
-    if ask 'SHOW STATE' && answer 2 && [[ $text != *'paused|yes'* ]]; then
-        finish
-    fi
-    rest
-done
-resume
-finish
+    until [ "$word" = guard ]; do
+        ask 'SHOW STATE' 2 || finish
+        # whoever would say the word is gone
+        read -r -t 1 word || [ $? -gt 128 ] || finish
+    done
+    # that was so before the word
+    [[ $text != *'paused|yes'* ]] || { echo "a pause of somebody else is in effect"; finish; }
+    lease "$1"
+    echo guards
+    while kill -0 "$timer" 2>/dev/null; do
+        if ask 'SHOW STATE' 2; then
+            if [[ $text == *'paused|yes'* ]]; then
+                seen=yes
+            elif [ -n "$seen" ]; then
+                echo over
+                finish
+            fi
+        fi
+        read -r -t 0.1 word || [ $? -gt 128 ] || sleep 0.1
+        case $word in
+        resume) break ;;
+        off) finish ;;
+        esac
+    done
+    resume
+    echo over
+    finish
+}
+
+if [ "$3" = - ]; then guard "$1"; else pause "$1" "$2" "$3"; fi
