@@ -47,11 +47,20 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// What was not acknowledged.
-    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-    pub fn errors(&self) -> f64 {
-        (self.failed + self.unknown) as f64
+    /// Writes that did not take place.
+    pub fn refused(&self) -> f64 {
+        count(self.failed)
     }
+
+    /// Writes that may be in or not.
+    pub fn open(&self) -> f64 {
+        count(self.unknown)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+fn count(number: usize) -> f64 {
+    number as f64
 }
 
 /// Computes them.
