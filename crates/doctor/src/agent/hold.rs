@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use pgstack_cluster_view::{Login, NotPaused, Observer, PoolerConsole, Silence, Source, Sql};
 use pgstack_containers::Conversation;
 use pgstack_env::NodeEnv;
@@ -16,8 +17,8 @@ use super::pooler::{ENGINE, LONGEST, start};
 
 /// Takes the order, from another node's agent.
 pub(super) const PATH: &str = "/pooler/hold";
-/// How long `PAUSE` may wait for transactions. Those that the primary has taken with it have ended.
-const WAIT: Duration = Duration::from_secs(1);
+/// How long `PAUSE` is waited for before a primary is looked for. Transactions that the primary has taken with it have ended.
+const WAIT: Duration = Duration::from_millis(250);
 /// How long the whole of it may take.
 const LEASE: Duration = Duration::from_secs(LONGEST);
 /// How long an order is good for where the script is not ready.
@@ -27,7 +28,9 @@ const READY: Duration = Duration::from_secs(5);
 /// Before that is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// It doubles, up to this, where it does not work out.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a switchover, whose pause there is, is left alone.
+const OTHERS: Duration = Duration::from_secs(3);
 /// How often the console is asked whether it is still there.
 const PROBE: Duration = Duration::from_secs(5);
 /// Between two looks while clients wait.
@@ -73,7 +76,7 @@ impl Ready {
     async fn new(env: &NodeEnv) -> Option<Self> {
         // first, as a refusal costs nothing
         let console = console(env).await.ok()?;
-        let mut guard = start(LONGEST, WAIT.as_secs(), "-").await.ok()?;
+        let mut guard = start(LONGEST, 1, "-").await.ok()?;
         (guard.hear().await.ok()?? == "ready").then_some(Self { console, guard })
     }
 
@@ -97,6 +100,7 @@ impl Ready {
 
     /// Pauses, waits for a primary, lets the clients go on. A pause of somebody else is left alone.
     async fn hold(mut self, answers: &Answers) {
+        answers.lease(LEASE + ENGINE);
         // first of all: whatever dies from now on, the pause ends
         if self.guard.say("guard").await.is_err() {
             return;
@@ -106,30 +110,32 @@ impl Ready {
         if paused == Err(NotPaused::Already) {
             // an error: there is no guard
             drop(self.guard.say("off").await);
+            sleep(OTHERS).await;
             return;
         }
         // with any other answer it may be paused, now or a moment later
-        answers.lease(LEASE + ENGINE);
         let guarded = matches!(heard, Ok(Ok(Some(word))) if word == "guards");
-        if !(guarded && ends(&mut self.guard, answers).await) {
-            let resumed = async {
-                while resume(answers).await.is_err() {
-                    sleep(LOOK).await;
-                }
-            };
-            // later it takes a person: neither the script nor the console has answered for so long
-            let _ = timeout(LEASE, resumed).await;
+        if guarded && timeout(LEASE, ends(&mut self.guard, answers)).await.unwrap_or(false) {
+            return;
         }
+        let resumed = async {
+            while resume(answers).await.is_err() {
+                sleep(LOOK).await;
+            }
+        };
+        // later it takes a person: neither the script nor the console has answered for so long
+        let _ = timeout(LEASE, resumed).await;
+        drop(self.guard.say("off").await);
     }
 }
 
-/// Waits for a primary and has the guard end the pause; false where the guard has not done so.
+/// Waits for a primary and has the guard end the pause; false where it has ended by itself, or does not answer.
 async fn ends(guard: &mut Conversation, answers: &Answers) -> bool {
-    let over = |heard| matches!(heard, Ok(Some(word)) if word == "over");
     tokio::select! {
         () = primary_is_back(answers) => {}
-        heard = guard.hear() => return over(heard),
+        _ = guard.hear() => return false,
     }
+    let over = |heard| matches!(heard, Ok(Some(word)) if word == "over");
     guard.say("resume").await.is_ok() && timeout(ENGINE, guard.hear()).await.is_ok_and(over)
 }
 
@@ -155,19 +161,26 @@ async fn primary_is_back(answers: &Answers) {
     }
 }
 
-/// Whether this node's HAProxy sends writes to one node, and that one takes them.
+/// Whether this node's HAProxy sends writes to one node, and that one takes them; any node where HAProxy is dead, as the pooler
+/// then goes by another one.
 async fn serves(observer: &Observer, env: &NodeEnv) -> bool {
-    let Some(up) = observer.haproxy_primaries(env.local.me(), &env.stats_password).await else { return false };
-    let [name] = &up[..] else { return false };
-    let primary = env.local.topology().nodes().find(|node| node.patroni_name() == *name);
-    matches!(primary, Some(primary) if takes_writes(primary, env).await)
+    let up = observer.haproxy_primaries(env.local.me(), &env.stats_password).await;
+    if up.as_ref().is_some_and(|up| up.len() != 1) {
+        return false;
+    }
+    let known = |node: &Node| up.as_ref().is_none_or(|up| up.contains(&node.patroni_name()));
+    let nodes = env.local.topology().nodes().filter(known).map(|node| takes_writes(node, env));
+    join_all(nodes).await.contains(&true)
 }
 
-/// Whether the PostgreSQL of a node answers, and as a primary.
+/// Whether the PostgreSQL of a node answers, and as a primary. One that refuses the password is up, and more is not to be had.
 pub(super) async fn takes_writes(node: Node, env: &NodeEnv) -> bool {
     let source = Source { address: node.ip().addr(), port: port::POSTGRES, database: "postgres", options: None };
     let login = Login { role: "postgres", password: &env.superuser_password };
-    let Ok(sql) = Sql::connect(source, login, tokio::time::Instant::now() + ANSWER).await else { return false };
+    let sql = match Sql::connect(source, login, tokio::time::Instant::now() + ANSWER).await {
+        Ok(sql) => sql,
+        Err(why) => return why == Silence::Password,
+    };
     let rows = sql.rows("SELECT pg_catalog.pg_is_in_recovery()").await.unwrap_or_default();
     rows.first().and_then(|row| row.first()) == Some("f")
 }

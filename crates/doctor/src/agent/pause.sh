@@ -6,12 +6,12 @@
 # moment, however long each took to get here. PAUSE may take $2 seconds. The first line of output is the outcome.
 #
 # Where $3 is `-`, it says `ready`, and guards from the word `guard` on what pause there then is, of somebody who is quicker. The
-# word `resume` ends the pause, `off` leaves it alone. Its last word is `over`, once nobody is paused.
+# word `resume` ends the pause, which `over` confirms; `off` leaves it alone.
 trap '' HUP INT PIPE
 export PGHOST=/tmp PGPORT=6432 PGUSER=pgbouncer PGDATABASE=pgbouncer PGCONNECT_TIMEOUT=2
 exec 2>&1 9>/tmp/pause.lock
 
-timer= pooler= lost=
+timer= pooler= lost= asked=0
 # not by the clock, which may be set meanwhile
 lease() { sleep "$1" >/dev/null 2>&1 3>&- 4>&- 9>&- & timer=$!; }
 open() {
@@ -20,17 +20,19 @@ open() {
     exec 3<&"${console[0]}" 4>&"${console[1]}"
     ask 'SHOW VERSION' 2 || { echo "${text:-the console does not open}"; finish; }
 }
-# What the console says to $1 within $2 seconds. Once that was late, an answer could be that to an earlier question.
+# What the console says to $1 within $2 seconds. An answer that was late is told from later ones by its number.
 ask() {
     local line
     text=
     [ -z "$lost" ] || return 1
-    printf '%s;\n\\echo .\n' "$1" >&4
+    printf '%s;\n\\echo .%d\n' "$1" $((++asked)) >&4
     while IFS= read -r -t "$2" line <&3; do
-        [ "$line" = . ] && return 0
-        text+="$line "
+        case $line in
+        ".$asked") return 0 ;;
+        .*) text= ;;
+        *) text+="$line " ;;
+        esac
     done
-    lost=yes
     return 1
 }
 # until it is so: whoever is paused has nobody else
@@ -42,7 +44,7 @@ resume() {
     done
 }
 # waits for what it started: nobody else here reaps it
-finish() { kill -KILL $timer $pooler 2>/dev/null; wait; exit 0; }
+finish() { { kill -KILL $timer $pooler; wait; } 2>/dev/null; exit 0; }
 
 pause() {
     flock -n 9 || { echo "a pause of somebody else is in effect"; finish; }
@@ -55,7 +57,8 @@ pause() {
     # nobody waits for the answer any more
     [ "$left" -gt -1000000 ] || { echo 'too late'; finish; }
     if ! ask PAUSE "$2"; then
-        # it still waits for a transaction
+        # it still waits for a transaction, and so would what is asked next
+        lost=yes
         local said=$text
         resume
         echo "${said:-busy}"
@@ -75,24 +78,27 @@ pause() {
 }
 
 guard() {
-    local word= seen=
+    local word= now= before= seen= since
     open
     echo ready
     until [ "$word" = guard ]; do
+        # the last look may have seen the pause that is to be guarded
+        before=$now
         ask 'SHOW STATE' 2 || finish
+        now=$text
         # whoever would say the word is gone
-        read -r -t 1 word || [ $? -gt 128 ] || finish
+        read -r -t 0.5 word || [ $? -gt 128 ] || finish
     done
-    # that was so before the word
-    [[ $text != *'paused|yes'* ]] || { echo "a pause of somebody else is in effect"; finish; }
+    [[ $before != *'paused|yes'* ]] || { echo "a pause of somebody else is in effect"; finish; }
     lease "$1"
+    since=$SECONDS
     echo guards
     while kill -0 "$timer" 2>/dev/null; do
         if ask 'SHOW STATE' 2; then
             if [[ $text == *'paused|yes'* ]]; then
                 seen=yes
-            elif [ -n "$seen" ]; then
-                echo over
+            elif [ -n "$seen" ] || [ $((SECONDS - since)) -gt 2 ]; then
+                # somebody else ended it, or there was none
                 finish
             fi
         fi

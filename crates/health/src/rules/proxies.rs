@@ -191,7 +191,9 @@ fn waiting(scene: &Scene<'_>, node: &Node, pooler: &Pgbouncer) -> Option<Trouble
             )
         })
         .collect();
-    if lines.is_empty() {
+    // they wait for a primary, and for a few seconds
+    let leased = node.local.known().is_some_and(|local| local.pooler_leased);
+    if lines.is_empty() || leased {
         return None;
     }
     let what = format!("clients of the pooler of node {id} wait long for a connection");
