@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pgstack_cluster_view::{Login, Observer, Silence, Source, Sql};
+use pgstack_cluster_view::{Observer, Silence, Sql};
 use pgstack_containers::{Engine, Service};
 use pgstack_env::NodeEnv;
-use pgstack_topology::port;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::Answers;
-use super::hold::takes_writes;
+use super::hold::{postgres, takes_writes};
 
 /// Before the next attempt to connect. A PostgreSQL that dies again sooner is left to Patroni's own rounds.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -36,15 +35,14 @@ pub(super) async fn watch(answers: Arc<Answers>) {
     loop {
         if let Some(env) = answers.env() {
             let me = env.local.me();
-            let source = Source { address: me.ip().addr(), port: port::POSTGRES, database: "postgres", options: None };
-            let login = Login { role: "postgres", password: &env.superuser_password };
-            pause = match Sql::connect(source, login, Instant::now() + LIMIT).await {
+            pause = match postgres(me, &env, LIMIT).await {
                 Ok(sql) => {
                     let was_primary = end_of(sql).await;
                     // the passwords may be others by now
                     let env = answers.env().unwrap_or(env);
                     // only this connection, by somebody's order
                     if was_primary && takes_writes(me, &env).await {
+                        sleep(PAUSE).await;
                         continue;
                     }
                     if was_primary {

@@ -10,7 +10,7 @@ use pgstack_cluster_view::{Login, NotPaused, Observer, PoolerConsole, Silence, S
 use pgstack_containers::Conversation;
 use pgstack_env::NodeEnv;
 use pgstack_topology::{Node, port};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::Answers;
 use super::pooler::{ENGINE, LONGEST, start};
@@ -175,12 +175,17 @@ async fn serves(observer: &Observer, env: &NodeEnv) -> bool {
 
 /// Whether the PostgreSQL of a node answers, and as a primary. One that refuses the password is up, and more is not to be had.
 pub(super) async fn takes_writes(node: Node, env: &NodeEnv) -> bool {
-    let source = Source { address: node.ip().addr(), port: port::POSTGRES, database: "postgres", options: None };
-    let login = Login { role: "postgres", password: &env.superuser_password };
-    let sql = match Sql::connect(source, login, tokio::time::Instant::now() + ANSWER).await {
+    let sql = match postgres(node, env, ANSWER).await {
         Ok(sql) => sql,
         Err(why) => return why == Silence::Password,
     };
     let rows = sql.rows("SELECT pg_catalog.pg_is_in_recovery()").await.unwrap_or_default();
     rows.first().and_then(|row| row.first()) == Some("f")
+}
+
+/// The PostgreSQL of a node, past HAProxy and PgBouncer, as its superuser. It answers for so long.
+pub(super) async fn postgres(node: Node, env: &NodeEnv, limit: Duration) -> Result<Sql, Silence> {
+    let source = Source { address: node.ip().addr(), port: port::POSTGRES, database: "postgres", options: None };
+    let login = Login { role: "postgres", password: &env.superuser_password };
+    Sql::connect(source, login, Instant::now() + limit).await
 }
