@@ -8,7 +8,7 @@ use bollard::models::ExecConfig;
 use futures_util::{Stream, StreamExt as _};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use crate::engine::failed;
+use crate::engine::{failed, take_line};
 use crate::{ContainersError, Engine};
 
 /// Goes on by itself when this is dropped; its input ends then.
@@ -65,9 +65,8 @@ impl Conversation {
     /// Its next line, on either stream; `None` once it has ended.
     pub async fn hear(&mut self) -> Result<Option<String>, ContainersError> {
         loop {
-            if let Some(end) = self.heard.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = self.heard.drain(..=end).collect();
-                return Ok(Some(String::from_utf8_lossy(&line).trim().to_owned()));
+            if let Some(line) = take_line(&mut self.heard) {
+                return Ok(Some(line));
             }
             match self.output.next().await {
                 Some(Ok(chunk)) => self.heard.extend_from_slice(&chunk.into_bytes()),

@@ -135,9 +135,8 @@ impl Engine {
         let code = self
             .exec_chunks(name, None, command, &mut |chunk| {
                 rest.extend_from_slice(&chunk.into_bytes());
-                while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-                    let line: Vec<u8> = rest.drain(..=end).collect();
-                    on_line(String::from_utf8_lossy(&line).trim_end());
+                while let Some(line) = take_line(&mut rest) {
+                    on_line(&line);
                 }
             })
             .await?;
@@ -197,6 +196,13 @@ impl Engine {
         }
         Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
     }
+}
+
+/// The first whole line of what was heard so far, without its end.
+pub(crate) fn take_line(heard: &mut Vec<u8>) -> Option<String> {
+    let end = heard.iter().position(|&byte| byte == b'\n')?;
+    let line: Vec<u8> = heard.drain(..=end).collect();
+    Some(String::from_utf8_lossy(&line).trim_end().to_owned())
 }
 
 pub(crate) fn failed(what: String, error: bollard::errors::Error) -> ContainersError {

@@ -48,7 +48,7 @@ fn a_person_s_pause_is_left_alone() {
         ready(&machines).await;
         let led = leader(lab).await;
         console(&machines[0], "PAUSE").await;
-        // the script looks once a second
+        // the script looks twice a second, and judges by the look before the last
         tokio::time::sleep(Duration::from_millis(1500)).await;
         led.kill(Process::Postgres).await.expect("killed");
         all_resumed(&machines[1..], Duration::from_secs(20)).await;

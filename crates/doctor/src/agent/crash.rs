@@ -11,7 +11,7 @@ use pgstack_env::NodeEnv;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::Answers;
-use super::hold::{postgres, takes_writes};
+use super::primary::{connect, is_primary, takes_writes};
 
 /// Before the next attempt to connect. A PostgreSQL that dies again sooner is left to Patroni's own rounds.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -35,23 +35,21 @@ pub(super) async fn watch(answers: Arc<Answers>) {
     loop {
         if let Some(env) = answers.env() {
             let me = env.local.me();
-            pause = match postgres(me, &env, LIMIT).await {
+            pause = match connect(me, &env, LIMIT).await {
                 Ok(sql) => {
                     let was_primary = end_of(sql).await;
                     // the passwords may be others by now
                     let env = answers.env().unwrap_or(env);
-                    // only this connection, by somebody's order
-                    if was_primary && takes_writes(me, &env).await {
-                        sleep(PAUSE).await;
-                        continue;
+                    // else only this connection has ended, by somebody's order
+                    if !(was_primary && takes_writes(me, &env).await) {
+                        if was_primary {
+                            answers.hold();
+                            tokio::spawn(tell_others(env.clone()));
+                        }
+                        // a PostgreSQL that starts beside them fails, and then another node would lead
+                        let _ = timeout(ORPHANS, orphans_end()).await;
+                        observer.control(me, &env.restapi_password).wake_up().await;
                     }
-                    if was_primary {
-                        answers.hold();
-                        tokio::spawn(tell_others(env.clone()));
-                    }
-                    // a PostgreSQL that starts beside them fails, and then another node would lead
-                    let _ = timeout(ORPHANS, orphans_end()).await;
-                    observer.control(me, &env.restapi_password).wake_up().await;
                     PAUSE
                 }
                 Err(Silence::Password) => LONGEST.min(pause * 2),
@@ -67,10 +65,8 @@ async fn end_of(mut sql: Sql) -> bool {
     let mut primary = false;
     loop {
         sql.until(Instant::now() + LIMIT);
-        // an error: it is gone, or it stands still; what it was is known
-        if let Ok(rows) = sql.rows("SELECT pg_catalog.pg_is_in_recovery()").await {
-            primary = rows.first().and_then(|row| row.first()) == Some("f");
-        }
+        // no answer: what it was is known
+        primary = is_primary(&sql).await.unwrap_or(primary);
         if timeout(ROLE, sql.ended()).await.is_ok() {
             return primary;
         }
@@ -79,9 +75,7 @@ async fn end_of(mut sql: Sql) -> bool {
 
 async fn tell_others(env: NodeEnv) {
     let observer = Observer::with_limits(TELL, TELL);
-    let (me, token) = (env.local.me(), &env.agent_token);
-    let others = env.local.topology().nodes().filter(|node| node.id() != me.id());
-    join_all(others.map(|node| observer.hold_pooler(node, token))).await;
+    join_all(env.local.peers().map(|peer| observer.hold_pooler(peer, &env.agent_token))).await;
 }
 
 async fn orphans_end() {

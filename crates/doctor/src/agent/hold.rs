@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pgstack_cluster_view::{Login, NotPaused, Observer, PoolerConsole, Silence, Source, Sql};
+use pgstack_cluster_view::{Login, NotPaused, Observer, PoolerConsole, Silence};
 use pgstack_containers::Conversation;
 use pgstack_env::NodeEnv;
-use pgstack_topology::{Node, port};
-use tokio::time::{Instant, sleep, timeout};
+use pgstack_topology::Node;
+use tokio::time::{sleep, timeout};
 
 use super::answer::Answers;
 use super::pooler::{ENGINE, LONGEST, start};
+use super::primary::takes_writes;
 
 /// Takes the order, from another node's agent.
 pub(super) const PATH: &str = "/pooler/hold";
@@ -171,21 +172,4 @@ async fn serves(observer: &Observer, env: &NodeEnv) -> bool {
     let known = |node: &Node| up.as_ref().is_none_or(|up| up.contains(&node.patroni_name()));
     let nodes = env.local.topology().nodes().filter(known).map(|node| takes_writes(node, env));
     join_all(nodes).await.contains(&true)
-}
-
-/// Whether the PostgreSQL of a node answers, and as a primary. One that refuses the password is up, and more is not to be had.
-pub(super) async fn takes_writes(node: Node, env: &NodeEnv) -> bool {
-    let sql = match postgres(node, env, ANSWER).await {
-        Ok(sql) => sql,
-        Err(why) => return why == Silence::Password,
-    };
-    let rows = sql.rows("SELECT pg_catalog.pg_is_in_recovery()").await.unwrap_or_default();
-    rows.first().and_then(|row| row.first()) == Some("f")
-}
-
-/// The PostgreSQL of a node, past HAProxy and PgBouncer, as its superuser. It answers for so long.
-pub(super) async fn postgres(node: Node, env: &NodeEnv, limit: Duration) -> Result<Sql, Silence> {
-    let source = Source { address: node.ip().addr(), port: port::POSTGRES, database: "postgres", options: None };
-    let login = Login { role: "postgres", password: &env.superuser_password };
-    Sql::connect(source, login, Instant::now() + limit).await
 }

@@ -5,6 +5,7 @@ pub(crate) mod client;
 mod crash;
 mod hold;
 mod pooler;
+mod primary;
 mod reasons;
 mod serve;
 mod vip;

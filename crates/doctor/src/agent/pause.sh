@@ -78,7 +78,7 @@ pause() {
 }
 
 guard() {
-    local word= now= before= seen= since
+    local word= now= before= seen= looks=0
     open
     echo ready
     until [ "$word" = guard ]; do
@@ -91,14 +91,13 @@ guard() {
     done
     [[ $before != *'paused|yes'* ]] || { echo "a pause of somebody else is in effect"; finish; }
     lease "$1"
-    since=$SECONDS
     echo guards
     while kill -0 "$timer" 2>/dev/null; do
         if ask 'SHOW STATE' 2; then
             if [[ $text == *'paused|yes'* ]]; then
                 seen=yes
-            elif [ -n "$seen" ] || [ $((SECONDS - since)) -gt 2 ]; then
-                # somebody else ended it, or there was none
+            elif [ -n "$seen" ] || [ $((++looks)) -gt 20 ]; then
+                # somebody else ended it, or there was none for two seconds
                 finish
             fi
         fi

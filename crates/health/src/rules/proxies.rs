@@ -141,11 +141,15 @@ fn database(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\"").replace('\'', "'\\''"))
 }
 
+/// Whether an agent has paused the pooler for some seconds.
+fn is_leased(node: &Node) -> bool {
+    node.local.known().is_some_and(|local| local.pooler_leased)
+}
+
 fn paused(scene: &Scene<'_>, node: &Node, pooler: &Pgbouncer) -> Option<Trouble> {
     let id = node.id;
     // a switchover pauses it for seconds, and who resumes it earlier spoils that
-    let leased = node.local.known().is_some_and(|local| local.pooler_leased);
-    if leased || pooler.paused.is_empty() && pooler.disabled.is_empty() {
+    if is_leased(node) || pooler.paused.is_empty() && pooler.disabled.is_empty() {
         return None;
     }
     let all = pooler.paused.iter().any(|name| name == "*");
@@ -192,8 +196,7 @@ fn waiting(scene: &Scene<'_>, node: &Node, pooler: &Pgbouncer) -> Option<Trouble
         })
         .collect();
     // they wait for a primary, and for a few seconds
-    let leased = node.local.known().is_some_and(|local| local.pooler_leased);
-    if lines.is_empty() || leased {
+    if lines.is_empty() || is_leased(node) {
         return None;
     }
     let what = format!("clients of the pooler of node {id} wait long for a connection");
