@@ -96,6 +96,12 @@ impl Control {
         drop(self.send(Method::PATCH, "config", &nothing, crate::TIMEOUT).await);
     }
 
+    /// Makes a Patroni read its file again and compare what PostgreSQL runs with, at once. Best effort.
+    pub async fn reload(&self) {
+        drop(self.send(Method::POST, "reload", &json!({}), crate::TIMEOUT).await);
+        self.wake_up().await;
+    }
+
     /// Restarts this node's PostgreSQL if a changed setting waits for it and it is what it was taken
     /// for, `primary` or `replica`; ends when it is up again.
     pub async fn restart_if_pending(&self, role: &str) -> Result<(), ControlError> {

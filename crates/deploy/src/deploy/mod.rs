@@ -3,6 +3,7 @@
 mod durability;
 pub(crate) mod dynamic;
 mod fingerprint;
+mod held_back;
 pub(crate) mod membership;
 pub(crate) mod preflight;
 pub(crate) mod ready;

@@ -8,7 +8,7 @@ use pgstack_cluster_view::{ControlError, Instance};
 use pgstack_containers::Service;
 use pgstack_topology::NodeId;
 
-use super::{dynamic, ready, services};
+use super::{dynamic, held_back, ready, services};
 use crate::DeployError;
 use crate::site::Site;
 use crate::switchover;
@@ -90,11 +90,14 @@ pub(super) async fn restart_pending(site: &Site<'_>) -> Result<(), DeployError> 
     let mut tried = false;
     loop {
         let detail = match next(&look(site).await, &restarted, tried) {
-            Next::Done => {
-                let count: u8 = restarted.values().sum();
-                site.console.end(&if count == 0 { "none".to_owned() } else { format!("done, {count} restarts") });
-                return Ok(());
-            }
+            Next::Done => match held_back::unsaid(site).await {
+                None => {
+                    let count: u8 = restarted.values().sum();
+                    site.console.end(&if count == 0 { "none".to_owned() } else { format!("done, {count} restarts") });
+                    return Ok(());
+                }
+                Some(detail) => detail,
+            },
             Next::Stuck(nodes) => {
                 let detail = format!("node {} was restarted and still waits for a restart", services::listed(&nodes));
                 return Err(DeployError::CannotRestart { detail });
