@@ -16,6 +16,9 @@ use crate::switchover;
 /// How long everything may take to be in order before the first restart.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How often a Patroni is made to compare again. A value that it does not allow stays another one for ever.
+const REMINDERS: u8 = 3;
+
 /// One node at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
@@ -88,15 +91,22 @@ pub(super) async fn restart_pending(site: &Site<'_>) -> Result<(), DeployError> 
     let began = Instant::now();
     let mut restarted = BTreeMap::new();
     let mut tried = false;
+    let mut reminded = 0;
     loop {
         let detail = match next(&look(site).await, &restarted, tried) {
             Next::Done => match held_back::unsaid(site).await {
-                None => {
+                Some(detail) if reminded < REMINDERS => {
+                    reminded += 1;
+                    detail
+                }
+                left => {
                     let count: u8 = restarted.values().sum();
                     site.console.end(&if count == 0 { "none".to_owned() } else { format!("done, {count} restarts") });
+                    if let Some(detail) = left {
+                        site.console.warn(&detail);
+                    }
                     return Ok(());
                 }
-                Some(detail) => detail,
             },
             Next::Stuck(nodes) => {
                 let detail = format!("node {} was restarted and still waits for a restart", services::listed(&nodes));
