@@ -96,10 +96,11 @@ impl Control {
         drop(self.send(Method::PATCH, "config", &nothing, crate::TIMEOUT).await);
     }
 
-    /// Makes a Patroni read its file again and compare what PostgreSQL runs with, at once. Best effort.
-    pub async fn reload(&self) {
-        drop(self.send(Method::POST, "reload", &json!({}), crate::TIMEOUT).await);
+    /// Makes a Patroni read its file again and compare what PostgreSQL runs with, at once.
+    pub async fn reload(&self) -> Result<(), ControlError> {
+        self.send(Method::POST, "reload", &json!({}), crate::TIMEOUT).await?;
         self.wake_up().await;
+        Ok(())
     }
 
     /// Restarts this node's PostgreSQL if a changed setting waits for it and it is what it was taken

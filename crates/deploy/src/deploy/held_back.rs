@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use pgstack_cluster_view::{Postgres, PostgresError};
+use pgstack_cluster_view::{ControlError, Postgres, PostgresError};
 use pgstack_topology::Node;
 use serde_json::Value;
 
@@ -37,19 +37,21 @@ pub(super) async fn unsaid(site: &Site<'_>) -> Option<String> {
     let asked = site.env.local.topology().nodes().map(async |node| match differs(site, node, &wanted).await {
         Ok(false) => None,
         Ok(true) => {
-            compare_again(site, node).await;
-            Some(format!("PostgreSQL on node {} runs with an old value, and Patroni does not say so", node.id()))
+            let (id, refusal) = (node.id(), compare_again(site, node).await.err());
+            let why = refusal.map(|refusal| format!(" ({refusal})")).unwrap_or_default();
+            Some(format!("PostgreSQL on node {id} runs with an old value, and Patroni does not say so{why}"))
         }
         Err(error) => Some(error.to_string()),
     });
     join_all(asked).await.into_iter().flatten().next()
 }
 
-async fn compare_again(site: &Site<'_>, node: Node) {
+async fn compare_again(site: &Site<'_>, node: Node) -> Result<(), ControlError> {
     let is_pending = async || site.observer.instance(node).await.is_some_and(|instance| instance.pending_restart);
-    site.observer.control(node, &site.env.restapi_password).reload().await;
+    site.observer.control(node, &site.env.restapi_password).reload().await?;
     let began = Instant::now();
     while !is_pending().await && began.elapsed() < COMPARES && site.pause().await {}
+    Ok(())
 }
 
 /// What the DCS names of these.

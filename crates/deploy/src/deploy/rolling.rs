@@ -16,8 +16,8 @@ use crate::switchover;
 /// How long everything may take to be in order before the first restart.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How often a Patroni is made to compare again. A value that it does not allow stays another one for ever.
-const REMINDERS: u8 = 3;
+/// How long a Patroni is made to compare again. A value that it does not allow stays another one for ever.
+const REMINDED: Duration = Duration::from_secs(20);
 
 /// One node at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,14 +91,11 @@ pub(super) async fn restart_pending(site: &Site<'_>) -> Result<(), DeployError> 
     let began = Instant::now();
     let mut restarted = BTreeMap::new();
     let mut tried = false;
-    let mut reminded = 0;
+    let mut reminded = None;
     loop {
         let detail = match next(&look(site).await, &restarted, tried) {
             Next::Done => match held_back::unsaid(site).await {
-                Some(detail) if reminded < REMINDERS => {
-                    reminded += 1;
-                    detail
-                }
+                Some(detail) if reminded.get_or_insert_with(Instant::now).elapsed() < REMINDED => detail,
                 left => {
                     let count: u8 = restarted.values().sum();
                     site.console.end(&if count == 0 { "none".to_owned() } else { format!("done, {count} restarts") });
