@@ -13,6 +13,7 @@
 pub mod dcs;
 pub mod dotenv;
 mod durability;
+mod etcd_login;
 mod fresh;
 pub mod key;
 mod load;
@@ -22,6 +23,7 @@ mod profile;
 pub mod recovery;
 
 pub use durability::Durability;
+pub use etcd_login::EtcdLogin;
 pub use fresh::fresh;
 pub use load::{Loaded, MemberListError, PasswordError, load};
 pub use node_env::{EtcdState, Images, NodeEnv, Vrrp, VrrpState};

@@ -70,12 +70,17 @@ impl NodeEnv {
             &self.restapi_password,
             &self.vrrp.password,
         ];
+        Self::slow_hash::<8>(&secrets, &public)
+    }
+
+    /// Hexadecimal digits, two for each of N bytes, that take all of the secrets to compute, and long.
+    pub(crate) fn slow_hash<const N: usize>(secrets: &[&Secret], salt: &str) -> String {
         let mut joint = Vec::new();
         for secret in secrets {
             joint.extend_from_slice(&(secret.expose().len() as u64).to_be_bytes());
             joint.extend_from_slice(secret.expose().as_bytes());
         }
-        let digest = pbkdf2::pbkdf2_hmac_array::<Sha256, 8>(&joint, public.as_bytes(), 4096);
+        let digest = pbkdf2::pbkdf2_hmac_array::<Sha256, N>(&joint, salt.as_bytes(), 4096);
         joint.fill(0);
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
