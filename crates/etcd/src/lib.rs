@@ -23,6 +23,7 @@ mod render;
 mod seat;
 mod start;
 mod step;
+mod users;
 mod wait;
 
 pub use note::Note;
@@ -30,8 +31,9 @@ pub use observe::{Alarm, Answer, ClusterId, DataDir, Mark, MarkError, Member, Me
 pub use plan::plan;
 pub use refusal::Refusal;
 pub use removal::{Target, plan_removal};
-pub use render::{PATH, render, runtime_settings};
+pub use render::{PATH, TOKEN_KEY_PATH, render, runtime_settings};
 pub use seat::{Desired, Seat};
 pub use start::Start;
 pub use step::{Change, Later, Plan, Step};
+pub use users::{Door, UserChange, Users};
 pub use wait::{Overdue, Wait};

@@ -175,6 +175,11 @@ pub enum Answer {
         /// The learner.
         member_id: MemberId,
     },
+    /// It tells its users alone, and this node could not log in: etcd 3.5.28 and later without a quorum.
+    Guarded {
+        /// Why, in etcd's words.
+        reason: String,
+    },
 }
 
 /// One node's answer.
@@ -211,7 +216,7 @@ impl Observed {
     pub fn views(&self) -> impl Iterator<Item = (NodeId, &View)> {
         self.peers.iter().filter_map(|peer| match &peer.answer {
             Answer::Serving(view) => Some((peer.node, view)),
-            Answer::Unreachable { .. } | Answer::Learner { .. } => None,
+            Answer::Unreachable { .. } | Answer::Guarded { .. } | Answer::Learner { .. } => None,
         })
     }
 

@@ -166,14 +166,18 @@ impl Planner<'_> {
     /// Whether this machine's own endpoint answers.
     fn serves(&self) -> bool {
         let answer = self.observed.answer(self.desired.me().node);
-        matches!(answer, Some(Answer::Serving(_) | Answer::Learner { .. }))
+        matches!(answer, Some(Answer::Serving(_) | Answer::Learner { .. } | Answer::Guarded { .. }))
     }
 
     /// The other nodes whose endpoint does not answer.
     fn silent(&self) -> Vec<NodeId> {
         let me = self.desired.me().node;
-        let silent =
-            |node: &NodeId| !matches!(self.observed.answer(*node), Some(Answer::Serving(_) | Answer::Learner { .. }));
+        let silent = |node: &NodeId| {
+            !matches!(
+                self.observed.answer(*node),
+                Some(Answer::Serving(_) | Answer::Learner { .. } | Answer::Guarded { .. })
+            )
+        };
         self.desired.seats().iter().map(|seat| seat.node).filter(|&node| node != me).filter(silent).collect()
     }
 

@@ -1,5 +1,6 @@
 //! Where the members are to be: one seat per node.
 
+use pgstack_env::EtcdLogin;
 use pgstack_topology::{LocalNode, Node, NodeId};
 
 /// The place of one etcd member. Members are matched with seats by peer URL, never by name.
@@ -32,11 +33,17 @@ pub struct Desired {
     seats: Vec<Seat>,
     me: Seat,
     wipe: bool,
+    logins: Vec<EtcdLogin>,
 }
 
 impl From<&LocalNode> for Desired {
     fn from(local: &LocalNode) -> Self {
-        Self { seats: local.topology().nodes().map(Seat::from).collect(), me: local.me().into(), wipe: false }
+        Self {
+            seats: local.topology().nodes().map(Seat::from).collect(),
+            me: local.me().into(),
+            wipe: false,
+            logins: Vec::new(),
+        }
     }
 }
 
@@ -45,7 +52,7 @@ impl Desired {
     /// `None` where no seat is node `me`.
     pub fn new(seats: Vec<Seat>, me: NodeId) -> Option<Self> {
         let me = seats.iter().find(|seat| seat.node == me)?.clone();
-        Some(Self { seats, me, wipe: false })
+        Some(Self { seats, me, wipe: false, logins: Vec::new() })
     }
 
     /// With `wipe`, data of another cluster is moved aside instead of refused (`--wipe-etcd`).
@@ -58,6 +65,18 @@ impl Desired {
     /// Whether data of another cluster may be moved aside.
     pub fn wiping_allowed(&self) -> bool {
         self.wipe
+    }
+
+    /// With what etcd may be logged in to, where it wants that: the login of this machine's `.env` first, then earlier ones.
+    #[must_use]
+    pub fn with_logins(mut self, logins: Vec<EtcdLogin>) -> Self {
+        self.logins = logins;
+        self
+    }
+
+    /// What [`Self::with_logins`] was given.
+    pub fn logins(&self) -> &[EtcdLogin] {
+        &self.logins
     }
 
     /// This machine's seat.

@@ -8,7 +8,7 @@ use pgstack_testing::{example_node, strategy};
 use proptest::prelude::*;
 
 fn file(env: &NodeEnv, start: &Start) -> serde_yaml::Value {
-    let set = render(&env.local, start).expect("a file");
+    let set = render(env, start).expect("a file");
     let file = set.get(PATH).expect("the file");
     assert_eq!(file.access, Access::World);
     assert!(file.contents.ends_with('\n'));
@@ -45,7 +45,7 @@ fn the_file_announces_the_nodes_address_and_not_the_containers() {
 fn only_the_initial_settings_are_outside_the_runtime_settings() {
     let env = example_node(1, 3);
     let desired = Desired::from(&env.local);
-    let text = |start| render(&env.local, &start).expect("a file").get(PATH).expect("the file").contents.clone();
+    let text = |start| render(&env, &start).expect("a file").get(PATH).expect("the file").contents.clone();
     let (first, settled) = (text(Start::first_boot(&desired)), text(Start::settled(&desired)));
     let runtime = runtime_settings(&env.local);
     assert!(first.contains(&runtime) && settled.contains(&runtime));

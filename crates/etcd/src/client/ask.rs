@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use etcd_client::{Client, ConnectOptions};
+use pgstack_env::EtcdLogin;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::enter::{asks_who, knock, log_in};
 use crate::{Alarm, Answer, ClusterId, Desired, Member, MemberId, Peer, Seat, View};
 
 /// How long an endpoint may take.
@@ -26,13 +28,14 @@ impl Default for Timeouts {
 
 /// Asks every seat at the same time. Takes at most the connect and three request timeouts.
 pub async fn ask_all(desired: &Desired, timeouts: Timeouts) -> Vec<Peer> {
-    let one = |seat: Seat| async move { Peer { node: seat.node, answer: ask(&seat, timeouts).await } };
+    let one =
+        |seat: Seat| async move { Peer { node: seat.node, answer: ask(&seat, desired.logins(), timeouts).await } };
     futures_util::future::join_all(desired.seats().iter().cloned().map(one)).await
 }
 
-/// Asks one seat. Reads only; nothing goes through etcd's log.
-pub async fn ask(seat: &Seat, timeouts: Timeouts) -> Answer {
-    match view(&seat.client_url, timeouts).await {
+/// Asks one seat, and logs in only where it tells strangers nothing: a log-in goes through etcd's log, nothing else does.
+pub async fn ask(seat: &Seat, logins: &[EtcdLogin], timeouts: Timeouts) -> Answer {
+    match view(&seat.client_url, logins, timeouts).await {
         Ok(answer) => answer,
         Err(reason) => Answer::Unreachable { reason },
     }
@@ -41,7 +44,7 @@ pub async fn ask(seat: &Seat, timeouts: Timeouts) -> Answer {
 /// Whether a quorum read succeeds on this endpoint (`http://ADDRESS:2379`).
 pub async fn healthy(client_url: &str, timeouts: Timeouts) -> bool {
     match connect(client_url, timeouts).await {
-        Ok(mut client) => quorum_read(&mut client, timeouts).await,
+        Ok(mut client) => knock(&mut client, timeouts.request).await.is_ok(),
         Err(_) => false,
     }
 }
@@ -59,10 +62,17 @@ pub(super) async fn connect(client_url: &str, timeouts: Timeouts) -> Result<Clie
     Client::connect([client_url], Some(options)).await.map_err(|error| error.to_string())
 }
 
-async fn view(client_url: &str, timeouts: Timeouts) -> Result<Answer, String> {
+async fn view(client_url: &str, logins: &[EtcdLogin], timeouts: Timeouts) -> Result<Answer, String> {
     const LATE: &str = "connected, but no answer in time";
     let mut client = connect(client_url, timeouts).await?;
-    let status = timeout(timeouts.request, client.status()).await.map_err(|_| LATE.to_owned())?;
+    let mut status = timeout(timeouts.request, client.status()).await.map_err(|_| LATE.to_owned())?;
+    if status.as_ref().is_err_and(asks_who) {
+        // etcd 3.5.28 and later tells strangers nothing at all
+        if let Err(barred) = log_in(&mut client, logins, timeouts.request).await {
+            return Ok(Answer::Guarded { reason: barred.to_string() });
+        }
+        status = timeout(timeouts.request, client.status()).await.map_err(|_| LATE.to_owned())?;
+    }
     let status = status.map_err(|error| error.to_string())?;
     let header = status.header().ok_or("an answer without a header")?;
     let (cluster_id, responder) = (ClusterId(header.cluster_id()), MemberId(header.member_id()));
@@ -71,7 +81,7 @@ async fn view(client_url: &str, timeouts: Timeouts) -> Result<Answer, String> {
     }
     // The list is what this member has applied. Once it has passed a quorum read, that is
     // everything that had been committed before.
-    let linearizable = quorum_read(&mut client, timeouts).await;
+    let linearizable = knock(&mut client, timeouts.request).await.is_ok();
     let list = timeout(timeouts.request, client.member_list()).await.map_err(|_| LATE.to_owned())?;
     let list = list.map_err(|error| error.to_string())?;
     Ok(Answer::Serving(View {
@@ -82,10 +92,6 @@ async fn view(client_url: &str, timeouts: Timeouts) -> Result<Answer, String> {
         linearizable,
         alarms: status.errors().iter().filter_map(|text| alarm(text)).collect(),
     }))
-}
-
-pub(super) async fn quorum_read(client: &mut Client, timeouts: Timeouts) -> bool {
-    matches!(timeout(timeouts.request, client.get("health", None)).await, Ok(Ok(_)))
 }
 
 pub(super) fn member(member: &etcd_client::Member) -> Member {

@@ -6,8 +6,10 @@ use etcd_client::{Client, Error, MemberAddOptions};
 use pgstack_diagnostics::Hint;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::enter::{Barred, asks_who, log_in};
+use super::store::UNKNOWN;
 use super::{Timeouts, ask::connect, words};
-use crate::{Change, Desired, Observed};
+use crate::{Change, Desired, Observed, View};
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -47,6 +49,12 @@ pub enum ChangeError {
         /// The last endpoint's words.
         reason: String,
     },
+    /// etcd asks who gives the order, and knows no user that the passwords of this node stand for.
+    #[error("cannot {change}: etcd takes orders from its users alone, and the passwords in .env are none of theirs")]
+    Unknown {
+        /// What was to be done.
+        change: String,
+    },
 }
 
 impl Hint for ChangeError {
@@ -61,6 +69,7 @@ impl Hint for ChangeError {
             Self::NoEndpoint { .. } => {
                 vec!["check that TCP 2379 is open between the nodes, then run this again".to_owned()]
             }
+            Self::Unknown { .. } => vec![UNKNOWN.to_owned()],
         }
     }
 }
@@ -73,7 +82,8 @@ enum Verdict {
     OtherEndpoint,
 }
 
-/// Carries out `change` through the endpoints that had a quorum in `observed`, one after the other.
+/// Carries out `change` through the endpoints that had a quorum in `observed`, one after the other, etcd's leader first:
+/// what another one hands on to it, it may refuse as from somebody who has not logged in.
 ///
 /// etcd's "not yet" (no member may have been away in the last 5 s; a learner must be in sync) is
 /// retried until the deadline; `progress` hears it, in etcd's words, when it changes.
@@ -85,12 +95,11 @@ pub async fn execute(
     deadline: Duration,
     progress: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Outcome, ChangeError> {
-    let endpoints: Vec<&str> = observed
-        .views()
-        .filter(|(_, view)| view.linearizable)
-        .filter_map(|(node, _)| desired.seat(node))
-        .map(|seat| seat.client_url.as_str())
-        .collect();
+    let mut views: Vec<_> = observed.views().filter(|(_, view)| view.linearizable).collect();
+    let follows = |view: &View| view.leader != Some(view.responder);
+    views.sort_by_key(|(_, view)| follows(view));
+    let endpoints: Vec<&str> =
+        views.iter().filter_map(|(node, _)| desired.seat(*node)).map(|seat| seat.client_url.as_str()).collect();
     let began = Instant::now();
     let mut told = String::new();
     loop {
@@ -104,7 +113,18 @@ pub async fn execute(
                     continue;
                 }
             };
-            let error = match timeout(ANSWER, request(&mut client, change)).await {
+            let mut answer = timeout(ANSWER, request(&mut client, change)).await;
+            if matches!(&answer, Ok(Err(error)) if asks_who(error)) {
+                match log_in(&mut client, desired.logins(), timeouts.request).await {
+                    Ok(_) => answer = timeout(ANSWER, request(&mut client, change)).await,
+                    Err(Barred::Unknown) => return Err(ChangeError::Unknown { change: change.to_string() }),
+                    Err(Barred::Failed(why)) => {
+                        reason = why;
+                        continue;
+                    }
+                }
+            }
+            let error = match answer {
                 Ok(Ok(())) => return Ok(Outcome::Done),
                 Ok(Err(error)) => error,
                 Err(_) => return Ok(Outcome::Overtaken { reason: "no answer in time".to_owned() }),

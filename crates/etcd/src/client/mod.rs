@@ -4,6 +4,7 @@
 //! is one client per endpoint, every call has a timeout, and the failover is ours.
 
 mod ask;
+mod enter;
 mod execute;
 mod leader;
 mod look;
