@@ -32,6 +32,8 @@ struct PatroniYml<'a> {
     superuser_password: YamlString<'a>,
     replication_password: YamlString<'a>,
     restapi_password: YamlString<'a>,
+    etcd_user: &'a str,
+    etcd_password: YamlString<'a>,
     dcs: &'a DcsSettings,
     pooler_sql: &'static str,
 }
@@ -59,6 +61,7 @@ struct RolesSql<'a> {
 /// The four files of one node. The SQL is the same on all nodes of a cluster.
 pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
     let me = env.local.me();
+    let etcd_login = env.etcd_login();
     let nodes = env.local.topology().nodes().collect::<Vec<_>>();
     let etcd_hosts = nodes.iter().map(|node| node.etcd_endpoint()).collect::<Vec<_>>().join(",");
     let pooler = verifier(env, &env.pooler_password, "pgbouncer");
@@ -77,6 +80,8 @@ pub fn render(env: &NodeEnv) -> Result<ConfigSet, RenderError> {
                     superuser_password: YamlString(env.superuser_password.expose()),
                     replication_password: YamlString(env.replication_password.expose()),
                     restapi_password: YamlString(env.restapi_password.expose()),
+                    etcd_user: &etcd_login.user,
+                    etcd_password: YamlString(etcd_login.password.expose()),
                     dcs: &env.dcs,
                     pooler_sql: roles::POOLER_FILE,
                 },

@@ -99,6 +99,9 @@ proptest! {
             ("restapi.connect_address", me.patroni_rest_address()),
             ("restapi.authentication.username", "patroni".to_owned()),
             ("restapi.authentication.password", env.restapi_password.expose().to_owned()),
+            ("etcd3.username", env.etcd_login().user),
+            ("etcd3.password", env.etcd_login().password.expose().to_owned()),
+            ("tags.etcd_user", env.etcd_login().user),
             ("postgresql.listen", "0.0.0.0:5432".to_owned()),
             ("postgresql.connect_address", me.postgres_address()),
             ("postgresql.data_dir", "/home/postgres/pgdata/data".to_owned()),
@@ -153,7 +156,9 @@ proptest! {
             *secret = Secret::new("x");
         }
         let without = |text: &str| {
-            let secret = |line: &&str| line.contains("password: ") || line.contains("verifier CONSTANT");
+            // the name of etcd's user follows from the passwords
+            let marks = ["password: ", "verifier CONSTANT", "username: patroni-stack-", "etcd_user: patroni-stack-"];
+            let secret = |line: &&str| marks.iter().any(|mark| line.contains(mark));
             text.split('\n').map(|line| if secret(&line) { "" } else { line }.to_owned()).collect::<Vec<_>>()
         };
         for (file, plain) in files(&env).iter().zip(&files(&plain)) {
