@@ -3,8 +3,8 @@
 use pgstack_diagnostics::Console;
 use pgstack_workdir::{Pending, StackDir};
 
-use crate::files::start_without_asking;
-use crate::{DeployError, render, settings};
+use crate::files::{self, start_without_asking};
+use crate::{DeployError, settings};
 
 /// What bootstrap did.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub fn bootstrap(stack: &StackDir, check: bool, console: &dyn Console) -> Result
     let env = if check { Some(settings::read(stack, console)?) } else { settings::ensure(stack, false, console)? };
     let Some(env) = env else { return Ok(None) };
     stack.check_data_dirs()?;
-    let files = stack.compare(render(&env, &start_without_asking(stack, &env)?)?)?;
+    let files = stack.compare(files::all(stack, &env, &start_without_asking(stack, &env)?)?)?;
     if check {
         return Ok(Some(Bootstrap { files, folders: stack.data_dirs_due() }));
     }

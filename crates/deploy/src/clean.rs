@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pgstack_containers::{Compose, Engine, Service};
 use pgstack_diagnostics::{Console, Ended};
+use pgstack_env::EtcdLogin;
 use pgstack_etcd::Mark;
 use pgstack_workdir::{DATA_DIRS, DataState, StackDir};
 
@@ -36,7 +37,8 @@ pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> R
     let folders = DATA_DIRS.into_iter().chain([reset_etcd::COPY]);
     let data: Vec<&str> = folders.filter(|dir| stack.data_state(dir) != DataState::Empty).collect();
     let marked = stack.read(Mark::PATH)?.is_some();
-    if containers.is_empty() && data.is_empty() && !marked {
+    let logged_in = stack.read(EtcdLogin::PATH)?.is_some();
+    if containers.is_empty() && data.is_empty() && !marked && !logged_in {
         if !options.dry_run {
             stack.forget_loaded()?;
         }
@@ -54,6 +56,9 @@ pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> R
     if marked {
         console.out(&format!("  the record that this node was an etcd member, {}", stack.path(Mark::PATH).display()));
     }
+    if logged_in {
+        console.out(&format!("  what this node logs in to etcd with, {}", stack.path(EtcdLogin::PATH).display()));
+    }
     if options.dry_run {
         return Ok(Ended::Done);
     }
@@ -69,6 +74,7 @@ pub async fn clean(stack: &StackDir, options: Clean, console: &dyn Console) -> R
     }
     stack.remove_folder(reset_etcd::COPY)?;
     stack.remove_file(Mark::PATH)?;
+    stack.remove_file(EtcdLogin::PATH)?;
     stack.forget_loaded()?;
     console.out("deleted");
     Ok(Ended::Done)

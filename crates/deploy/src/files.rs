@@ -8,7 +8,7 @@ use pgstack_env::NodeEnv;
 use pgstack_etcd::{DataDir, Mark, Start, data_dir};
 use pgstack_workdir::{StackDir, WorkdirError};
 
-use crate::DeployError;
+use crate::{DeployError, logins};
 
 /// etcd's folder of data, relative to the stack directory.
 pub(crate) const ETCD_DATA: &str = "data/etcd";
@@ -16,10 +16,17 @@ pub(crate) const ETCD_DATA: &str = "data/etcd";
 /// PostgreSQL's folder of data, relative to the stack directory.
 pub(crate) const PG_DATA: &str = "data/pg";
 
+/// Every file of a node: the generated ones, and what it logs in to etcd with.
+pub(crate) fn all(stack: &StackDir, env: &NodeEnv, start: &Start) -> Result<ConfigSet, DeployError> {
+    let mut files = render(env, start)?;
+    files.extend([logins::file(stack, env)?]);
+    Ok(files)
+}
+
 /// Every generated file, in the order in which the services depend on each other.
 pub fn render(env: &NodeEnv, start: &Start) -> Result<ConfigSet, RenderError> {
     let mut files = pgstack_compose::render(env)?;
-    files.extend(pgstack_etcd::render(&env.local, start)?);
+    files.extend(pgstack_etcd::render(env, start)?);
     files.extend(pgstack_patroni::render(env)?);
     files.extend(pgstack_haproxy::render(env)?);
     files.extend(pgstack_pgbouncer::render(env)?);
@@ -30,7 +37,8 @@ pub fn render(env: &NodeEnv, start: &Start) -> Result<ConfigSet, RenderError> {
 /// The Compose file, and the configuration of etcd, which has no generator of its own.
 pub fn compose_files(stack: &StackDir, env: &NodeEnv) -> Result<ConfigSet, DeployError> {
     let mut files = pgstack_compose::render(env)?;
-    files.extend(pgstack_etcd::render(&env.local, &start_without_asking(stack, env)?)?);
+    files.extend(pgstack_etcd::render(env, &start_without_asking(stack, env)?)?);
+    files.extend([logins::file(stack, env)?]);
     Ok(files)
 }
 

@@ -9,6 +9,7 @@ mod deploy;
 mod error;
 mod files;
 mod fix_address;
+mod logins;
 mod patroni_keys;
 mod reclone;
 mod remove_node;
@@ -25,6 +26,7 @@ pub use deploy::{Deploy, Summary, changed_since_loaded, check_address, data_trou
 pub use error::DeployError;
 pub use files::{compose_files, render};
 pub use fix_address::{FixAddress, fix_address};
+pub use logins::etcd_logins;
 pub use reclone::{Reclone, RecloneError, reclone};
 pub use remove_node::{RemovalRefusal, RemoveNode, Sign, remove_node};
 pub use reset_etcd::{ResetEtcd, ResetRefusal, reset_etcd};

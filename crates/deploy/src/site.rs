@@ -11,7 +11,7 @@ use pgstack_env::NodeEnv;
 use pgstack_etcd::Desired;
 use pgstack_workdir::StackDir;
 
-use crate::DeployError;
+use crate::{DeployError, etcd_logins};
 
 /// How often a condition is looked at that is being waited for.
 const POLL: Duration = Duration::from_millis(200);
@@ -40,7 +40,7 @@ impl<'a> Site<'a> {
         console: &'a dyn Console,
     ) -> Result<Self, DeployError> {
         let (engine, compose) = tokio::try_join!(Engine::connect(), Compose::find(stack.root()))?;
-        let desired = Desired::from(&env.local);
+        let desired = Desired::from(&env.local).with_logins(etcd_logins(stack, &env));
         Ok(Self {
             stack,
             env,

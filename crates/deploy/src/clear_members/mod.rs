@@ -10,7 +10,7 @@ use pgstack_etcd::client::{Store, Timeouts};
 use pgstack_workdir::StackDir;
 
 use crate::patroni_keys::MEMBERS;
-use crate::{DeployError, consent, settings};
+use crate::{DeployError, consent, etcd_logins, settings};
 use classify::{Verdict, goes, line, name, verdict};
 pub use forget::ForgetRefusal;
 
@@ -35,7 +35,8 @@ pub async fn clear_members(
     console: &dyn Console,
 ) -> Result<Ended, DeployError> {
     let env = settings::read(stack, console)?;
-    let mut store = Store::open(Desired::from(&env.local).seats(), Timeouts::default()).await?;
+    let desired = Desired::from(&env.local).with_logins(etcd_logins(stack, &env));
+    let mut store = Store::open(&desired, Timeouts::default()).await?;
     if options.forget_cluster {
         return forget::forget(stack, &env, &mut store, options, console).await;
     }

@@ -34,7 +34,7 @@ pub(super) async fn in_force(site: &Site<'_>, limit: Duration) {
 
 /// The members whose word the leader waits for; `None` where there is none.
 async fn standbys(site: &Site<'_>) -> Option<Vec<String>> {
-    let mut store = Store::open(site.desired.seats(), Timeouts::default()).await.ok()?;
+    let mut store = Store::open(&site.desired, Timeouts::default()).await.ok()?;
     named(&store.one(SYNC).await.ok()??.value)
 }
 

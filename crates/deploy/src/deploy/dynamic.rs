@@ -113,7 +113,7 @@ async fn compared(site: &Site<'_>) -> Result<Result<(Duration, Vec<Change>), Sto
 
 /// The configuration that all nodes share, as etcd has it.
 pub(crate) async fn config(site: &Site<'_>) -> Result<Value, StoreError> {
-    let found = Store::open(site.desired.seats(), Timeouts::default()).await?.one(CONFIG).await?;
+    let found = Store::open(&site.desired, Timeouts::default()).await?.one(CONFIG).await?;
     Ok(found.and_then(|entry| serde_json::from_str(&entry.value).ok()).unwrap_or_default())
 }
 

@@ -18,7 +18,10 @@ pub(super) fn of_services(env: &NodeEnv, files: &ConfigSet) -> BTreeMap<String, 
     for service in Service::ALL {
         let print = match service {
             Service::Agent => continue,
-            Service::Etcd => hash([pgstack_etcd::runtime_settings(&env.local).as_str()]),
+            Service::Etcd => {
+                let key = files.get(pgstack_etcd::TOKEN_KEY_PATH).map_or("", |file| file.contents.as_str());
+                hash([pgstack_etcd::runtime_settings(&env.local).as_str(), key])
+            }
             _ => hash(files.iter().filter(|file| is_read_by(service, file)).map(|file| file.contents.as_str())),
         };
         prints.insert(service.name().to_owned(), print);
@@ -49,22 +52,22 @@ pub fn changed_since_loaded(
         let (mut texts, mut newest) = (Vec::new(), None);
         for file in files.iter().filter(|file| is_read_by(service, file)) {
             // a file that is missing is told elsewhere, and nobody can have read it
-            texts.extend(stack.read(file.path)?);
+            let text = stack.read(file.path)?;
+            texts.extend(text.map(|text| if file.path == pgstack_etcd::PATH { obeyed(env, text) } else { text }));
             newest = newest.max(fs::metadata(stack.path(file.path)).ok().map(|meta| meta.ctime()));
         }
-        let now = match service {
-            Service::Etcd => {
-                let settings = pgstack_etcd::runtime_settings(&env.local);
-                let is_as_generated = texts.iter().any(|text| text.contains(&settings));
-                hash(if is_as_generated { vec![settings.as_str()] } else { texts.iter().map(String::as_str).collect() })
-            }
-            _ => hash(texts.iter().map(String::as_str)),
-        };
+        let now = hash(texts.iter().map(String::as_str));
         if let Some(newest) = newest.filter(|_| now != *known) {
             changed.insert(service, newest);
         }
     }
     Ok(changed)
+}
+
+/// What a running etcd obeys of its file, where that is as generated; else all of it.
+fn obeyed(env: &NodeEnv, text: String) -> String {
+    let settings = pgstack_etcd::runtime_settings(&env.local);
+    if text.contains(&settings) { settings } else { text }
 }
 
 fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {

@@ -54,7 +54,7 @@ async fn next(site: &Site<'_>, observed: &Observed) -> Result<Plan, DeployError>
 
 async fn is_given_up(site: &Site<'_>, cluster: ClusterId) -> bool {
     let key = given_up(cluster);
-    let Ok(mut store) = Store::open(site.desired.seats(), Timeouts::default()).await else { return false };
+    let Ok(mut store) = Store::open(&site.desired, Timeouts::default()).await else { return false };
     store.one(&key).await.is_ok_and(|found| found.is_some())
 }
 

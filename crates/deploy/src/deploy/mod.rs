@@ -1,5 +1,6 @@
 //! `deploy`: from `.env` to a node that serves, in any order with the other nodes, again at any time.
 
+pub(crate) mod door;
 mod durability;
 pub(crate) mod dynamic;
 mod fingerprint;
@@ -11,6 +12,7 @@ mod roles;
 mod rolling;
 pub(crate) mod services;
 pub(crate) mod trouble;
+mod turns;
 mod vrrp;
 
 use std::time::Duration;
@@ -63,6 +65,9 @@ pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) ->
     stack.check_data_dirs()?;
     if options.dry_run {
         membership::show_plan(&site).await?;
+        for line in door::planned(&site).await? {
+            console.out(&format!("- {line}"));
+        }
         for line in dynamic::planned(&site).await? {
             console.out(&format!("- set in the DCS: {line}"));
         }
@@ -80,13 +85,16 @@ pub async fn deploy(stack: &StackDir, options: Deploy, console: &dyn Console) ->
         site.compose.stop(Service::Patroni).await?;
     }
     stack.ensure_data_dirs()?;
+    door::admit_early(&site).await?;
     membership::reach(&site).await?;
+    door::admit(&site).await?;
     services::converge(&site, &before).await?;
     let summary = ready::wait(&site, &before).await?;
     dynamic::enforce(&site).await?;
     if options.restart_pending {
         rolling::restart_pending(&site).await?;
     }
+    door::settle(&site).await;
     dynamic::tell_pending(&site).await;
     summary.print(console);
     Ok(Ended::Done)

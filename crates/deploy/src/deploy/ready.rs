@@ -137,7 +137,7 @@ async fn wake_the_leader(site: &Site<'_>, view: &View) {
 /// The identifier of a cluster that etcd remembers, while nobody leads and no node that answers has data:
 /// then every Patroni waits for ever for somebody to clone from.
 async fn remembered_in_vain(site: &Site<'_>) -> Option<String> {
-    let mut store = Store::open(site.desired.seats(), Timeouts::default()).await.ok()?;
+    let mut store = Store::open(&site.desired, Timeouts::default()).await.ok()?;
     let keys = store.list(patroni_keys::ALL).await.ok()?;
     let value = |key: &str| keys.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone());
     let asked = site.env.local.topology().nodes().map(|node| site.observer.instance(node));

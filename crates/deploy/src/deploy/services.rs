@@ -9,16 +9,16 @@ use pgstack_etcd::Start;
 use pgstack_topology::NodeId;
 use pgstack_workdir::{Change, Pending};
 
-use super::{fingerprint, vrrp};
+use super::{fingerprint, turns, vrrp};
 use crate::site::Site;
-use crate::{DeployError, render};
+use crate::{DeployError, files, render};
 
 /// Every container that there is.
 pub(crate) type States = BTreeMap<Service, ContainerState>;
 
 /// The generated files beside those on disk.
 pub(crate) fn compare(site: &Site<'_>, start: &Start) -> Result<Vec<Pending>, DeployError> {
-    Ok(site.stack.compare(render(&site.env, start)?)?)
+    Ok(site.stack.compare(files::all(site.stack, &site.env, start)?)?)
 }
 
 /// Writes what changed, and says so.
@@ -131,7 +131,7 @@ pub(crate) async fn refresh(
 /// A reload keeps every connection. etcd has none: it is restarted.
 async fn tell(site: &Site<'_>, service: Service) -> Result<(), DeployError> {
     match service {
-        Service::Etcd => Ok(site.compose.restart(service).await?),
+        Service::Etcd => turns::restart_etcd(site).await,
         Service::Keepalived => {
             // what its check has noted of the file before holds no more
             site.engine.exec(service.name(), None, &["rm", "-f", pgstack_keepalived::SEEN_PATH]).await?;

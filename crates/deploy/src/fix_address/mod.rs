@@ -9,7 +9,7 @@ use pgstack_diagnostics::{Console, Ended};
 use pgstack_etcd::client::{Store, Timeouts};
 use pgstack_workdir::{Change, StackDir};
 
-use crate::deploy::{preflight, services};
+use crate::deploy::{door, preflight, services};
 use crate::files::{only_ours, start_without_asking};
 use crate::patroni_keys::{MEMBERS, Registered};
 use crate::site::Site;
@@ -51,6 +51,7 @@ pub async fn fix_address(stack: &StackDir, options: FixAddress, console: &dyn Co
         preflight::image(&site, Service::Patroni).await?;
     }
     stack.ensure_data_dirs()?;
+    door::admit(&site).await?;
     services::write(&site, &start)?;
     match action {
         Action::Leave | Action::Await => {}
@@ -71,7 +72,7 @@ async fn observe(site: &Site<'_>) -> Result<Seen, DeployError> {
 /// The value of this node's member key.
 async fn registered(site: &Site<'_>) -> Result<Option<String>, DeployError> {
     let key = format!("{MEMBERS}{}", site.env.local.me().patroni_name());
-    let mut store = Store::open(site.desired.seats(), Timeouts::default()).await?;
+    let mut store = Store::open(&site.desired, Timeouts::default()).await?;
     Ok(store.one(&key).await?.map(|entry| entry.value))
 }
 

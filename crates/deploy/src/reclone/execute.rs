@@ -14,6 +14,7 @@ use super::plan::{Plan, Step, plan};
 use super::wait;
 use crate::DeployError;
 use crate::bytes::Bytes;
+use crate::deploy::door;
 use crate::files::PG_DATA;
 use crate::site::Site;
 
@@ -30,6 +31,7 @@ pub(super) async fn execute(site: &Site<'_>, goal: &Plan, delete: bool) -> Resul
     for step in &goal.steps {
         match step {
             Step::Stop => {
+                door::admit(site).await?;
                 write(site)?;
                 stop(site, goal, delete).await?;
             }

@@ -105,7 +105,7 @@ fn host(member: &str) -> Option<String> {
 
 pub(super) async fn observe(site: &Site<'_>) -> Result<Observed, DeployError> {
     one_store(site).await?;
-    let mut store = Store::open(site.desired.seats(), Timeouts::default()).await.map_err(RecloneError::from)?;
+    let mut store = Store::open(&site.desired, Timeouts::default()).await.map_err(RecloneError::from)?;
     let dcs = Dcs::from_entries(&store.list(ALL).await.map_err(RecloneError::from)?);
     let me = site.env.local.me();
     let named =
@@ -128,7 +128,7 @@ async fn one_store(site: &Site<'_>) -> Result<(), DeployError> {
         .filter_map(|peer| match &peer.answer {
             Answer::Serving(view) => Some((peer.node, view.cluster_id)),
             Answer::Learner { cluster_id, .. } => Some((peer.node, *cluster_id)),
-            Answer::Unreachable { .. } => None,
+            Answer::Unreachable { .. } | Answer::Guarded { .. } => None,
         })
         .collect();
     let Some(&(one, first)) = seen.first() else { return Ok(()) };

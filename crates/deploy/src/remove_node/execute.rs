@@ -33,7 +33,7 @@ pub(super) async fn carry_out(site: &Site<'_>, step: &Step, observed: &Observed)
             Ok(())
         }
         Step::DeleteKey { name } => {
-            let mut store = Store::open(site.desired.seats(), Timeouts::default()).await?;
+            let mut store = Store::open(&site.desired, Timeouts::default()).await?;
             if let Some(entry) = store.one(&format!("{MEMBERS}{name}")).await? {
                 // one that has changed meanwhile is seen in the next look
                 store.delete(&entry).await?;

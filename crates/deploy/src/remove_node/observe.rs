@@ -104,7 +104,7 @@ pub(super) async fn observe(site: &Site<'_>, target: NodeId) -> Result<Observed,
     observed.signs.extend(active.then_some(Sign::Replication));
     observed.primary = primary?;
     if !observed.etcd_members().is_empty() {
-        let mut store = Store::open(site.desired.seats(), Timeouts::default()).await?;
+        let mut store = Store::open(&site.desired, Timeouts::default()).await?;
         let keys = store.list(MEMBERS).await?;
         observed.registered =
             keys.iter().filter_map(|entry| entry.key.strip_prefix(MEMBERS)).map(str::to_owned).collect();

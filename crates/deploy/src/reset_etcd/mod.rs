@@ -21,7 +21,7 @@ use crate::deploy::ready::not_ready;
 use crate::deploy::{membership, preflight, services};
 use crate::files::{ETCD_DATA, only_ours};
 use crate::site::Site;
-use crate::{DeployError, consent, settings};
+use crate::{DeployError, consent, logins, settings};
 pub(crate) use plan::COPY;
 use plan::{Copy, Seen, Source, Step};
 use rebuild::FINISHED;
@@ -71,6 +71,7 @@ pub async fn reset_etcd(stack: &StackDir, options: ResetEtcd, console: &dyn Cons
         return Ok(Ended::Unfinished);
     }
     preflight::image(&site, Service::Etcd).await?;
+    stack.write(&stack.compare([logins::file(stack, &site.env)?].into_iter().collect())?)?;
     // while somebody thought about it, another node may have come back, or been reset itself
     seen = observe(&site).await?;
     steps = plan::plan(&site.desired, &seen, options.without_data)?;
@@ -143,12 +144,12 @@ fn remember(site: &Site<'_>) -> Result<(), DeployError> {
 
 async fn start(site: &Site<'_>) -> Result<(), DeployError> {
     site.console.begin("etcd");
-    let files = pgstack_etcd::render(&site.env.local, &Start::settled(&site.desired))?;
+    let files = pgstack_etcd::render(&site.env, &Start::settled(&site.desired))?;
     site.stack.write(&site.stack.compare(files)?)?;
     site.compose.up_only(Service::Etcd, false).await?;
     let me = site.desired.me();
     loop {
-        if let Answer::Serving(view) = ask(me, Timeouts::default()).await
+        if let Answer::Serving(view) = ask(me, site.desired.logins(), Timeouts::default()).await
             && view.linearizable
         {
             site.console.end(&format!("member {} of cluster {}, alone", view.responder, view.cluster_id));

@@ -24,6 +24,8 @@ pub(super) const FINISHED: &str = "reset.json";
 /// How long etcd may take to end by itself, in seconds.
 const END: i32 = 30;
 const LOG_LINES: usize = 8;
+/// What an etcd says that takes orders from others alone.
+const REFUSED: [&str; 2] = ["authentication failed", "user name is empty"];
 
 /// How much was taken along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,13 +111,22 @@ async fn attempt(site: &Site<'_>, way: Way) -> Result<Result<(), Vec<String>>, D
     command.push(format!("--advertise-client-urls={}", site.desired.me().client_url));
     command.extend(identity(site));
     command.extend((way == Way::Whole).then(|| "--force-new-cluster".to_owned()));
-    run(site, command, vec![format!("{}:/var/lib/etcd", site.stack.path(COPY).display())]).await?;
+    // with what etcdctl logs in, should the old data ask for it
+    let binds = [(COPY, "/var/lib/etcd"), ("etcd", "/config:ro")];
+    let bind = |(folder, to): (&str, &str)| format!("{}:{to}", site.stack.path(folder).display());
+    run(site, command, binds.map(bind).to_vec()).await?;
     loop {
         if site.engine.exit_code(NAME).await?.is_some() {
             return Ok(Err(site.engine.last_log_lines(NAME, LOG_LINES).await?));
         }
-        if etcdctl(site, &["endpoint", "health"]).await.is_ok() {
-            return Ok(Ok(()));
+        match etcdctl(site, &["endpoint", "health"]).await {
+            Ok(_) => return Ok(Ok(())),
+            // it serves, and its users are others than this node's: nothing can be done with this data
+            Err(DeployError::EtcdCopy { detail }) if REFUSED.iter().any(|known| detail.contains(known)) => {
+                let why = "the passwords in .env are none of those that this data was kept under";
+                return Ok(Err(vec![detail, why.to_owned()]));
+            }
+            Err(_) => {}
         }
         pause(site).await?;
     }
@@ -214,7 +225,11 @@ async fn etcdctl(site: &Site<'_>, arguments: &[&str]) -> Result<String, DeployEr
     if output.code == 0 {
         return Ok(output.stdout);
     }
-    Err(DeployError::EtcdCopy { detail: output.stderr.lines().last().unwrap_or_default().to_owned() })
+    // the health of an endpoint is told in several lines, the last of which says only that it is bad
+    let lines: Vec<&str> = output.stderr.lines().collect();
+    let last = lines.last().copied().unwrap_or_default();
+    let refusal = lines.iter().find(|line| REFUSED.iter().any(|known| line.contains(known)));
+    Err(DeployError::EtcdCopy { detail: refusal.copied().unwrap_or(last).to_owned() })
 }
 
 async fn pause(site: &Site<'_>) -> Result<(), DeployError> {
