@@ -71,6 +71,7 @@ codes! {
     DCS_ENV_DIFFERS "PGS-085" "the nodes' .env files name other settings";
     ADDRESS_NOT_HERE "PGS-086" "NODE_IP or the interface is wrong";
     VERSIONS_DIFFER "PGS-087" "the nodes run different versions";
+    ETCD_DOOR "PGS-088" "etcd takes orders from everybody, or not from a node";
     CLOCK "PGS-090" "a clock is off";
     DISK "PGS-091" "a disk is nearly full";
 }

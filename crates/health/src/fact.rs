@@ -8,6 +8,9 @@ pub const TOKEN_REFUSED: &str = "it refuses our token: its .env has another supe
 /// Why nothing is known of a machine whose agent started with a `.env` that has problems, and so knows no token.
 pub const NO_TOKEN: &str = "its .env has problems, so its agent knows no token: run ./doctor there";
 
+/// Why nothing is known of an etcd that tells its users alone, or of what lies in it.
+pub const NO_LOGIN: &str = "etcd knows no login of the node that asks";
+
 /// Why nothing is known of what did not answer.
 pub const NO_ANSWER: &str = "no answer in time";
 

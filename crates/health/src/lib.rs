@@ -15,7 +15,7 @@ mod screen;
 mod snapshot;
 mod view;
 
-pub use fact::{Fact, NO_ANSWER, NO_TOKEN, REFUSED, TOKEN_REFUSED};
+pub use fact::{Fact, NO_ANSWER, NO_LOGIN, NO_TOKEN, REFUSED, TOKEN_REFUSED};
 pub use finding::{Finding, Mend, Risk, Severity};
 pub use json::Report;
 pub use metrics::{METRICS, metrics};

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use pgstack_health::{Risk, Snapshot, code, examine, report, unknown};
+use pgstack_health::{Fact, Risk, Snapshot, code, examine, report, unknown};
 use pgstack_testing::golden::assert_golden;
 use pgstack_testing::repository;
 use proptest::prelude::*;
@@ -114,6 +114,41 @@ fn the_alarm_of_damaged_data_is_lowered_only_when_no_damaged_member_is_left() {
 fn a_healthy_cluster_has_no_trouble() {
     for name in ["three-nodes", "five-nodes"] {
         assert_eq!(codes(&snapshot_of(base(name))), Vec::<&str>::new(), "{name}");
+    }
+}
+
+/// While a cluster is set up or mended the door is open, and the next deploy closes it.
+#[test]
+fn an_open_door_is_told_of_a_cluster_that_is_whole_and_of_no_other() {
+    const MENDED_FIRST: [&str; 16] = [
+        "PGS-001",
+        "PGS-004",
+        "PGS-020",
+        "PGS-021",
+        "PGS-023",
+        "PGS-024",
+        "PGS-025",
+        "PGS-027",
+        "PGS-028",
+        "PGS-030",
+        "PGS-038",
+        "PGS-042",
+        "PGS-047",
+        "none-learner",
+        "none-replica",
+        "none-door",
+    ];
+    const WHOLE: [&str; 6] = ["PGS-037", "PGS-060", "PGS-063", "PGS-080", "PGS-091", "none-without-vip"];
+    for (name, trouble) in troubles() {
+        let mut snapshot = snapshot_of(value_of(&trouble));
+        for node in &mut snapshot.nodes {
+            if let Fact::Known(etcd) = &mut node.etcd {
+                etcd.door = etcd.has_quorum.then(|| "open".to_owned());
+            }
+        }
+        let is_of = |names: &[&str]| names.iter().any(|start| name.starts_with(start));
+        let told = codes(&snapshot).contains(&code::ETCD_DOOR);
+        assert!(!(told && is_of(&MENDED_FIRST)) && (told || !is_of(&WHOLE)), "{name}: {told}");
     }
 }
 

@@ -2,8 +2,8 @@
 
 use pgstack_cluster_view::{EtcdProcess, Silence};
 use pgstack_etcd::client::{Entry, Look, LookError};
-use pgstack_etcd::{Alarm, Member};
-use pgstack_health::{Etcd, EtcdAlarm, EtcdMember};
+use pgstack_etcd::{Alarm, Door, Member};
+use pgstack_health::{Etcd, EtcdAlarm, EtcdMember, NO_LOGIN};
 use pgstack_topology::{Node, NodeId, Topology};
 
 /// etcd's own default, and what etcd.yml sets: 2 GiB.
@@ -24,6 +24,8 @@ pub(super) fn told(
 ) -> Result<(Etcd, Option<Keys>), Silence> {
     let look = match (look, process) {
         (Ok(look), process) => return Ok(serving(look, process, topology)),
+        // it serves, so that what its peers are told would make it one that waits for a quorum
+        (Err(LookError::Locked), _) => LookError::Locked,
         (Err(_), Some(process)) => return Ok((waiting(process, topology), None)),
         (Err(error), None) => error,
     };
@@ -31,6 +33,7 @@ pub(super) fn told(
         LookError::Connect(error) => Silence::from(&error),
         LookError::Late => Silence::Late,
         LookError::Mute => Silence::Mute,
+        LookError::Locked => Silence::words(NO_LOGIN),
         LookError::Failed(words) => Silence::words(&words),
     })
 }
@@ -47,7 +50,9 @@ fn serving(look: Look, process: Option<EtcdProcess>, topology: &Topology) -> (Et
     };
     let etcd = Etcd {
         serves: true,
-        has_quorum: look.keys.is_some(),
+        // a refusal comes after the quorum has been asked
+        has_quorum: look.door.is_some(),
+        door: look.door.map(door),
         cluster_id: look.cluster_id.to_string(),
         member_id: look.member_id.to_string(),
         leader: look.leader.map(|id| id.to_string()),
@@ -61,10 +66,19 @@ fn serving(look: Look, process: Option<EtcdProcess>, topology: &Topology) -> (Et
         db_size: look.db_size,
         db_in_use: look.db_in_use,
         db_quota: look.db_quota.unwrap_or(QUOTA),
-        latency_ms: look.keys.as_ref().map_or(0, |keys| keys.took.as_millis().try_into().unwrap_or(u64::MAX)),
+        latency_ms: look.took.map_or(0, |took| took.as_millis().try_into().unwrap_or(u64::MAX)),
         version: look.version,
     };
     (etcd, look.keys.map(|keys| Keys { revision: keys.revision, entries: keys.entries }))
+}
+
+fn door(door: Door) -> String {
+    let word = match door {
+        Door::Open => "open",
+        Door::Closed => "closed",
+        Door::Locked => "locked",
+    };
+    word.to_owned()
 }
 
 fn waiting(process: EtcdProcess, topology: &Topology) -> Etcd {
@@ -129,11 +143,9 @@ mod tests {
             db_in_use: 4096,
             db_quota: None,
             version: "3.5.16".to_owned(),
-            keys: Some(pgstack_etcd::client::Keys {
-                took: Duration::from_millis(12),
-                revision: 19,
-                entries: Vec::new(),
-            }),
+            door: Some(Door::Closed),
+            took: Some(Duration::from_millis(12)),
+            keys: Some(pgstack_etcd::client::Keys { revision: 19, entries: Vec::new() }),
         }
     }
 
@@ -150,6 +162,7 @@ mod tests {
         let env = example_node(1, 3);
         let (etcd, keys) = told(Ok(look()), None, env.local.topology()).expect("known");
         assert!(etcd.serves && etcd.has_quorum);
+        assert_eq!(etcd.door.as_deref(), Some("closed"));
         assert_eq!(keys.map(|keys| keys.revision), Some(19));
         assert_eq!((etcd.cluster_id.as_str(), etcd.leader.as_deref(), etcd.latency_ms), ("abc", Some("2"), 12));
         assert_eq!(etcd.db_quota, 2_147_483_648);
@@ -177,9 +190,21 @@ mod tests {
     #[test]
     fn a_member_list_that_did_not_come_in_time_is_the_peers() {
         let env = example_node(1, 3);
-        let silent = Look { members: None, keys: None, ..look() };
+        let silent = Look { members: None, door: None, keys: None, ..look() };
         let (etcd, _) = told(Ok(silent), Some(process()), env.local.topology()).expect("known");
-        assert!(etcd.serves && !etcd.has_quorum);
+        assert!(etcd.serves && !etcd.has_quorum && etcd.door.is_none());
         assert_eq!(etcd.members.len(), 2);
+    }
+
+    #[test]
+    fn a_locked_door_proves_a_quorum_and_an_etcd_that_tells_nothing_is_not_one_that_waits() {
+        let env = example_node(1, 3);
+        let locked = Look { door: Some(Door::Locked), keys: None, ..look() };
+        let (etcd, keys) = told(Ok(locked), None, env.local.topology()).expect("known");
+        assert!(etcd.has_quorum && etcd.is_locked() && keys.is_none());
+        for process in [None, Some(process())] {
+            let silence = told(Err(LookError::Locked), process, env.local.topology()).err();
+            assert_eq!(silence, Some(Silence::words(NO_LOGIN)));
+        }
     }
 }

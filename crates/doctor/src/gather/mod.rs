@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use pgstack_cluster_view::{Observer, Silence};
-use pgstack_env::NodeEnv;
+use pgstack_env::{EtcdLogin, NodeEnv};
 use pgstack_etcd::client::Entry;
-use pgstack_health::{Dcs, Fact, Node, SCHEMA, Snapshot};
+use pgstack_health::{Dcs, Etcd, Fact, NO_LOGIN, Node, SCHEMA, Snapshot};
 use pgstack_topology::NodeId;
 use pgstack_workdir::StackDir;
 use tokio::time::Instant;
@@ -32,16 +32,20 @@ const ANSWER: Duration = Duration::from_millis(2200);
 struct Asker<'a> {
     stack: &'a StackDir,
     env: &'a NodeEnv,
+    /// What it may log in to etcd with.
+    logins: Vec<EtcdLogin>,
     observer: Observer,
     deadline: Instant,
 }
 
 /// Asks all nodes everything. Takes less than 3 s, whatever does not answer.
 pub async fn gather(stack: &StackDir, env: &NodeEnv) -> Snapshot {
+    // takes a while to compute, which is nobody's time to answer
+    let logins = pgstack_deploy::etcd_logins(stack, env);
     let began = Instant::now();
     let taken_at_ms = clock::now_ms();
     let observer = Observer::with_limits(CONNECT, ANSWER);
-    let asker = Asker { stack, env, observer, deadline: began + ANSWER };
+    let asker = Asker { stack, env, logins, observer, deadline: began + ANSWER };
     let topology = env.local.topology();
     let vip = topology.vip().ip().addr();
     let nodes = join_all(topology.nodes().map(|node| node::look(&asker, node)));
@@ -79,8 +83,15 @@ fn dcs(seen: &mut [Seen]) -> Fact<Dcs> {
         }
         return Fact::Known(told.dcs);
     }
-    let answers = seen.iter().any(|seen| seen.node.etcd.known().is_some());
-    Fact::unknown(if answers { "no quorum" } else { "no etcd answers" })
+    let etcds = || seen.iter().map(|seen| &seen.node.etcd);
+    let is_locked = |etcd: &Fact<Etcd>| etcd.known().is_some_and(Etcd::is_locked) || etcd.why() == Some(NO_LOGIN);
+    Fact::unknown(if etcds().any(is_locked) {
+        NO_LOGIN
+    } else if etcds().any(|etcd| etcd.known().is_some()) {
+        "no quorum"
+    } else {
+        "no etcd answers"
+    })
 }
 
 /// Whether a node runs keepalived, or is meant to; not knowing is no reason to say that it is not.
@@ -107,6 +118,20 @@ mod tests {
         let node =
             Node { local: Fact::Known(local), ..node::unknown(NodeId::new(1).expect("1"), [10, 0, 0, 1].into()) };
         with_vip(Some(&node))
+    }
+
+    #[test]
+    fn why_nothing_is_known_of_what_patroni_keeps_in_etcd() {
+        let why = |etcd: Fact<Etcd>| {
+            let node = node::unknown(NodeId::new(1).expect("1"), [10, 0, 0, 1].into());
+            dcs(&mut [Seen { node: Node { etcd, ..node }, keys: None }]).why().map(str::to_owned)
+        };
+        let door = |word: &str| Fact::Known(Etcd { door: Some(word.to_owned()), ..Etcd::default() });
+        for etcd in [door("locked"), Fact::unknown(NO_LOGIN)] {
+            assert_eq!(why(etcd).as_deref(), Some(NO_LOGIN));
+        }
+        assert_eq!(why(Fact::Known(Etcd::default())).as_deref(), Some("no quorum"));
+        assert_eq!(why(Fact::unknown("connection refused")).as_deref(), Some("no etcd answers"));
     }
 
     #[test]

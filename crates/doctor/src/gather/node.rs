@@ -141,7 +141,7 @@ async fn ask_etcd(
 ) -> Result<(pgstack_health::Etcd, Option<etcd::Keys>), Silence> {
     let url = node.etcd_client_url();
     let (look, process) =
-        tokio::join!(look_at_etcd(&url, dcs::PREFIX, asker.deadline), asker.observer.etcd_process(node));
+        tokio::join!(look_at_etcd(&url, dcs::PREFIX, &asker.logins, asker.deadline), asker.observer.etcd_process(node));
     etcd::told(look, process, asker.env.local.topology())
 }
 

@@ -5,6 +5,7 @@
 //! which are about not knowing), and it does not matter which node asked.
 
 mod containers;
+mod door;
 mod etcd;
 mod explained;
 mod files;
@@ -48,6 +49,7 @@ fn everything(scene: &Scene<'_>) -> Vec<Trouble> {
         proxies::examine,
         vip::examine,
         files::examine,
+        door::examine,
         machine::examine,
     ];
     areas.iter().flat_map(|area| area(scene)).collect()

@@ -263,6 +263,6 @@ fn barred(scene: &Scene<'_>, node: &Node) -> Option<Trouble> {
             .service("patroni")
             .seen(format!("Patroni on node {id}: tag {tag}: {value}"))
             .because("patroni.yml was edited by hand; with it the cluster bears one loss less")
-            .safe(id, "./deploy", "makes patroni.yml anew, without tags"),
+            .safe(id, "./deploy", "makes patroni.yml anew, without this tag"),
     )
 }

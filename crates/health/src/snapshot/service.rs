@@ -14,6 +14,9 @@ pub struct Etcd {
     pub serves: bool,
     /// Whether a read that takes a quorum succeeded.
     pub has_quorum: bool,
+    /// Whether it takes orders from those who have not logged in: `open`, `closed`, or `locked`, where it knows no login of
+    /// the node that asked, either. None where no read that takes a quorum was answered.
+    pub door: Option<String>,
     /// The id of its cluster, hexadecimal, as etcd prints it.
     pub cluster_id: String,
     /// Its own id; empty where it does not serve.
@@ -36,6 +39,18 @@ pub struct Etcd {
     pub latency_ms: u64,
     /// `3.5.16`.
     pub version: String,
+}
+
+impl Etcd {
+    /// Whether it takes orders from everybody.
+    pub fn is_open(&self) -> bool {
+        self.door.as_deref() == Some("open")
+    }
+
+    /// Whether it takes none from the node that asked, and tells it nothing of what it keeps.
+    pub fn is_locked(&self) -> bool {
+        self.door.as_deref() == Some("locked")
+    }
 }
 
 /// One member, as an etcd lists it.

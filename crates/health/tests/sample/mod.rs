@@ -79,6 +79,7 @@ fn etcd(number: u8, size: u8) -> Etcd {
     Etcd {
         serves: true,
         has_quorum: true,
+        door: Some("closed".to_owned()),
         cluster_id: "cdf818194e3a8c32".to_owned(),
         member_id: format!("{number:016x}"),
         leader: Some(format!("{:016x}", 3)),
