@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use pgstack_etcd::client::{Timeouts, ask, healthy};
-use pgstack_etcd::{Answer, DataDir, Refusal, Step, Target, Wait, plan_removal};
-use pgstack_topology::NodeId;
+use pgstack_env::EtcdLogin;
+use pgstack_etcd::client::{Store, StoreError, Timeouts, ask, healthy, look};
+use pgstack_etcd::{Answer, DataDir, Desired, Door, Refusal, Step, Target, Wait, plan_removal};
+use pgstack_topology::{NodeId, Secret};
 use site::{DEADLINE, Failure, Net, Site, deploy};
 
 const IMAGE: &str = "patroni-stack/etcd:3.5.16";
@@ -69,7 +70,7 @@ async fn a_cluster_boots_in_any_order_grows_shrinks_and_mends_a_wiped_member() {
     assert!(late.steps.first().is_some_and(|step| step.to_string().starts_with("start etcd, joining: ")), "{late}");
     deploy(&mut [&mut one, &mut two, &mut three]).await;
     for site in [&one, &two, &three] {
-        let answer = ask(site.desired.me(), Timeouts::default()).await;
+        let answer = ask(site.desired.me(), &[], Timeouts::default()).await;
         assert!(
             matches!(&answer, Answer::Serving(view) if view.linearizable
                 && view.members.len() == 3
@@ -79,6 +80,9 @@ async fn a_cluster_boots_in_any_order_grows_shrinks_and_mends_a_wiped_member() {
             site.data()
         );
     }
+
+    // From here on etcd takes orders from its users alone: all below goes on behind a closed door.
+    close_the_door(&one.desired).await;
 
     // Growth: a learner that is promoted.
     let mut four = Site::new(&etcd, folder.path(), net, 4, 4);
@@ -115,6 +119,75 @@ async fn a_cluster_boots_in_any_order_grows_shrinks_and_mends_a_wiped_member() {
     .await;
     deploy(&mut [&mut four]).await;
     assert_ne!(member_of(&four), gone);
+}
+
+/// What the last deploy of a new cluster does.
+async fn close_the_door(desired: &Desired) {
+    let mut store = Store::open(desired, Timeouts::default()).await.expect("etcd");
+    assert!(store.login().is_none(), "open");
+    let users = store.users().await.expect("users");
+    for change in users.prepare().into_iter().chain(users.admit(&desired.logins()[0])) {
+        store.change_user(&change).await.expect("changed");
+    }
+    store.close_door().await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_closed_door_opens_for_the_passwords_of_the_cluster_alone_and_they_can_change() {
+    if !pgstack_tests::docker_or_skip(IMAGE) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let etcd = etcd_binary(folder.path());
+    let mut one = Site::new(&etcd, folder.path(), Net::new(2), 1, 1);
+    deploy(&mut [&mut one]).await;
+    let own = one.desired.logins()[0].clone();
+    let (desired, url) = (one.desired.clone(), one.desired.me().client_url.clone());
+    let with = |logins: &[&EtcdLogin]| desired.clone().with_logins(logins.iter().copied().cloned().collect());
+    let open = async |desired: Desired| Store::open(&desired, Timeouts::default()).await;
+    let seen = async |logins: &[EtcdLogin]| {
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        let look = look(&url, "/", logins, deadline).await.expect("etcd");
+        (look.door, look.keys.map(|keys| keys.entries.len()))
+    };
+    let mut early = open(with(&[])).await.expect("open to all");
+    early.put_for("/kept", "x", 600).await.expect("written");
+    assert_eq!(seen(&[]).await, (Some(Door::Open), Some(1)));
+    close_the_door(&desired).await;
+
+    assert!(early.list("/").await.is_err(), "who came in before has to log in, too");
+    assert!(early.put_for("/kept", "y", 600).await.is_err());
+    let wrong = EtcdLogin { password: Secret::new("guessed"), ..own.clone() };
+    for strangers in [with(&[]), with(&[&wrong])] {
+        assert_eq!(seen(strangers.logins()).await, (Some(Door::Locked), None));
+        assert!(matches!(open(strangers).await, Err(StoreError::Unknown)));
+    }
+    assert_eq!(seen(std::slice::from_ref(&own)).await, (Some(Door::Closed), Some(1)));
+
+    // Passwords change: who has the old one makes the new one known, both are let in, then the old one is forgotten.
+    let new = EtcdLogin { user: "patroni-stack-00000000".to_owned(), password: Secret::new("new") };
+    assert!(matches!(open(with(&[&new])).await, Err(StoreError::Unknown)));
+    let mut store = open(with(&[&new, &own])).await.expect("let in as before");
+    let mut older = open(with(&[&own])).await.expect("let in");
+    assert_eq!(store.login(), Some(&own));
+    for change in store.users().await.expect("users").admit(&new) {
+        store.change_user(&change).await.expect("changed");
+    }
+    assert_eq!(older.one("/kept").await.expect("read").expect("a key").value, "x", "logs in anew by itself");
+    let mut store = open(with(&[&new, &own])).await.expect("let in");
+    assert_eq!(store.login(), Some(&new));
+    for change in store.users().await.expect("users").forget_all_but(&new) {
+        store.change_user(&change).await.expect("changed");
+    }
+    assert!(older.one("/kept").await.is_err());
+    assert!(matches!(open(with(&[&own])).await, Err(StoreError::Unknown)));
+    let entry = store.one("/kept").await.expect("read").expect("a key");
+    assert!(store.delete(&entry).await.expect("deleted"));
+    // a restart keeps all of it
+    one.stop();
+    one.boot();
+    wait_until("etcd serves again", async || healthy(&url, Timeouts::default()).await).await;
+    assert_eq!(seen(&[new]).await, (Some(Door::Closed), Some(0)));
 }
 
 #[tokio::test]

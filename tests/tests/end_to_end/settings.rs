@@ -1,5 +1,6 @@
 //! Settings of a living cluster: what lives in the DCS, restarts one after the other, passwords.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -323,7 +324,9 @@ fn all_passwords_are_rotated_without_an_outage_and_the_vip_stays() {
         let old = current(lab).await;
         let before = lab.endpoint(5000).await.expect("an endpoint");
         let new = passwords("Fresh1");
+        let login = login_to_etcd(&machines).await;
         rotates_unnoticed(lab, &machines, &new, false).await;
+        assert_ne!(login_to_etcd(&machines).await, login);
 
         let value =
             |of: &[(&str, String)], key: &str| of.iter().find(|(name, _)| *name == key).expect("a key").1.clone();
@@ -350,6 +353,7 @@ fn all_passwords_are_rotated_without_an_outage_and_the_vip_stays() {
         }
         // the same procedure once more, back to what the other tests know
         rotates_unnoticed(lab, &machines, &old, true).await;
+        assert_eq!(login_to_etcd(&machines).await, login);
         for machine in &machines {
             let logs = "for c in etcd patroni haproxy pgbouncer keepalived; do docker logs $c 2>&1; done";
             let logs = machine.sh(logs).await.expect("logs");
@@ -359,6 +363,19 @@ fn all_passwords_are_rotated_without_an_outage_and_the_vip_stays() {
             }
         }
     });
+}
+
+/// The one user of etcd beside root, as whom all nodes log in.
+async fn login_to_etcd(machines: &[Machine]) -> String {
+    let mut known = BTreeSet::new();
+    for machine in machines {
+        let users = machine.sh("docker exec etcd etcdctl user list | grep -vx root").await.expect("users");
+        let login = machine.sh(&format!("cut -d: -f1 {STACK}/etcd/login")).await.expect("a login");
+        assert_eq!(users, login, "node {}: nobody else, and no earlier one is kept", machine.id());
+        known.insert(users);
+    }
+    assert_eq!(known.len(), 1, "{known:?}");
+    known.pop_first().unwrap_or_default()
 }
 
 /// A deploy that gives up after some seconds, with what it said on stderr.

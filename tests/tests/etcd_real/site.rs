@@ -21,8 +21,8 @@ pub(crate) struct Net(u8, u8);
 impl Net {
     /// `test` numbers the tests of this file; processes that run at the same time differ by id.
     pub(crate) fn new(test: u8) -> Self {
-        let process = std::process::id() % 50_000;
-        Self(u8::try_from(50 + process / 250).expect("small"), u8::try_from(process % 250).expect("small") ^ (test & 1))
+        let process = std::process::id() % 16_000;
+        Self(u8::try_from(50 + process / 80).expect("small"), u8::try_from(process % 80 * 3).expect("small") + test % 3)
     }
 
     fn address(self, node: u8) -> String {
@@ -89,7 +89,9 @@ impl Site {
         let folder = folder.join(format!("n{node}"));
         std::fs::create_dir_all(folder.join("data")).expect("a folder");
         let mut site = Self {
-            desired: Desired::new(vec![net.seat(node)], net.seat(node).node).expect("a seat"),
+            desired: Desired::new(vec![net.seat(node)], net.seat(node).node)
+                .expect("a seat")
+                .with_logins(vec![example_node(node, 6).etcd_login()]),
             mark: None,
             node,
             net,
@@ -104,7 +106,8 @@ impl Site {
     /// The topology names so many nodes from now on.
     pub(crate) fn resize(&mut self, size: u8) {
         let seats = (1..=size).map(|node| self.net.seat(node)).collect();
-        self.desired = Desired::new(seats, self.desired.me().node).expect("a seat");
+        let logins = self.desired.logins().to_vec();
+        self.desired = Desired::new(seats, self.desired.me().node).expect("a seat").with_logins(logins);
     }
 
     pub(crate) fn data(&self) -> DataDir {
@@ -148,14 +151,15 @@ impl Site {
     fn write(&self, start: &Start) -> bool {
         let env = example_node(self.node, 6);
         let address = self.net.address(self.node);
-        let rendered = render(&env.local, start).expect("a file");
-        let text = rendered
-            .get(pgstack_etcd::PATH)
-            .expect("the file")
-            .contents
+        let rendered = render(&env, start).expect("files");
+        let file = |path| &rendered.get(path).expect("the file").contents;
+        let key = self.folder.join("token.key");
+        std::fs::write(&key, file(pgstack_etcd::TOKEN_KEY_PATH)).expect("written");
+        let text = file(pgstack_etcd::PATH)
             .replace("0.0.0.0", &address)
             .replace(&env.local.me().ip().to_string(), &address)
-            .replace("/var/lib/etcd", &self.folder.join("data").display().to_string());
+            .replace("/var/lib/etcd", &self.folder.join("data").display().to_string())
+            .replace("/config/token.key", &key.display().to_string());
         let path = self.folder.join("etcd.yml");
         let changed = std::fs::read_to_string(&path).ok().as_deref() != Some(&text);
         std::fs::write(path, text).expect("written");
@@ -189,7 +193,7 @@ impl Site {
                     match execute(change, &self.desired, &observed, TIMEOUTS, short, &mut |_| {}).await {
                         // the 5 s rule: the next round tries again
                         Ok(_) | Err(ChangeError::Refused { .. }) => {}
-                        Err(error @ ChangeError::NoEndpoint { .. }) => return Err(error.into()),
+                        Err(error) => return Err(error.into()),
                     }
                 }
                 Step::Await(_) => tokio::time::sleep(PAUSE).await,
