@@ -131,7 +131,8 @@ pub(crate) async fn refresh(
 /// A reload keeps every connection. etcd has none: it is restarted.
 async fn tell(site: &Site<'_>, service: Service) -> Result<(), DeployError> {
     match service {
-        Service::Etcd => turns::restart_etcd(site).await,
+        // a large future, which every deploy would carry along
+        Service::Etcd => Box::pin(turns::restart_etcd(site)).await,
         Service::Keepalived => {
             // what its check has noted of the file before holds no more
             site.engine.exec(service.name(), None, &["rm", "-f", pgstack_keepalived::SEEN_PATH]).await?;

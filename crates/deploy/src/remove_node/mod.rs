@@ -68,7 +68,7 @@ pub async fn remove_node(stack: &StackDir, options: RemoveNode, console: &dyn Co
     // while somebody thought about it, the node may have come back
     let (observed, plan) = look(&site, options).await?;
     console.begin(&format!("removing node {node}"));
-    until_nothing_is_left(&site, options, observed, plan).await?;
+    Box::pin(until_nothing_is_left(&site, options, observed, plan)).await?;
     console.end("etcd, Patroni and PostgreSQL no longer know it");
     console.out(&format!("node {node} is out of the cluster"));
     tell(&site, node);
