@@ -114,7 +114,8 @@ impl Hint for Overdue {
                 )]
             }
             Wait::OtherLearner { member, node: None } => vec![format!(
-                "no configured node is that learner: `docker exec etcd etcdctl member promote {member}` or `member remove`"
+                "no configured node is that learner: `docker exec etcd etcdctl member remove {member}`, or `member promote` on \
+                 the node of etcd's leader"
             )],
         }
     }

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join_all;
-use pgstack_cluster_view::Postgres;
+use futures_util::future::{join_all, try_join_all};
+use pgstack_cluster_view::{Control, Postgres};
 use pgstack_containers::Service;
 use pgstack_env::EtcdLogin;
 use pgstack_etcd::client::{Store, StoreError, Timeouts, ask};
@@ -32,8 +32,8 @@ const LOGS_IN: [&str; 3] = ["sh", "-c", "grep -q /config/login \"$(command -v et
 pub(crate) async fn admit(site: &Site<'_>) -> Result<(), DeployError> {
     loop {
         match admitted(site).await {
-            // a quorum that is away for a moment, or a member that is slow to let in
-            Err(DeployError::Store(StoreError::NoQuorum { .. })) if site.pause().await => {}
+            // a quorum that is away for a moment, or a member that is slow
+            Err(DeployError::Store(StoreError::NoQuorum { .. } | StoreError::Failed { .. })) if site.pause().await => {}
             other => return other,
         }
     }
@@ -42,7 +42,7 @@ pub(crate) async fn admit(site: &Site<'_>) -> Result<(), DeployError> {
 /// The same before etcd serves for certain: then it is run again when it does.
 pub(super) async fn admit_early(site: &Site<'_>) -> Result<(), DeployError> {
     match admitted(site).await {
-        Err(DeployError::Store(StoreError::NoQuorum { .. })) => Ok(()),
+        Err(DeployError::Store(StoreError::NoQuorum { .. } | StoreError::Failed { .. })) => Ok(()),
         other => other,
     }
 }
@@ -102,12 +102,15 @@ async fn settled(site: &Site<'_>) -> Result<Option<Stays>, DeployError> {
     let login = site.env.etcd_login();
     let mut store = Store::open(&site.desired, Timeouts::default()).await?;
     let is_closed = store.login().is_some();
+    let logs_in = site.engine.exec(Service::Etcd.name(), None, &LOGS_IN).await?.code == 0;
+    if !logs_in {
+        site.console.warn("etcdctl of ETCD_IMAGE cannot log in to etcd: build the stack's own image anew");
+    }
     if is_closed && store.users().await?.forget_all_but(&login).is_empty() {
         logins::forget_earlier(site.stack, login)?;
         return Ok(None);
     }
-    if site.engine.exec(Service::Etcd.name(), None, &LOGS_IN).await?.code != 0 {
-        site.console.warn("etcdctl of ETCD_IMAGE cannot log in to etcd: build the stack's own image anew");
+    if !logs_in {
         return Ok(None);
     }
     let stays = |why: String| Ok(Some(if is_closed { Stays::Earlier(why) } else { Stays::Open(why) }));
@@ -126,20 +129,15 @@ async fn settled(site: &Site<'_>) -> Result<Option<Stays>, DeployError> {
     for other in users.others() {
         site.console.warn(&format!("etcd has another user that may do everything: {other}"));
     }
-    let changes = if is_closed {
-        users.forget_all_but(&login)
-    } else {
-        users.prepare().into_iter().chain(users.admit(&login)).collect()
-    };
+    let earlier = users.forget_all_but(&login);
     // a last look: whose passwords changed meanwhile needs the user that would go
     if let Some(why) = all_log_in(site, &mut store, &login).await? {
         site.console.end("not every Patroni logs in yet");
         return stays(why);
     }
-    if is_closed {
-        carry_out(site, &mut store, changes).await?;
-    } else {
-        for change in changes {
+    carry_out(site, &mut store, earlier).await?;
+    if !is_closed {
+        for change in users.prepare().into_iter().chain(users.admit(&login)) {
             store.change_user(&change).await?;
         }
         store.close_door().await?;
@@ -172,6 +170,7 @@ async fn nobody_is_missed(site: &Site<'_>) -> Option<String> {
 /// Waits until every node's Patroni says that it logs in as this one does, where that is only a matter of time.
 async fn all_log_in(site: &Site<'_>, store: &mut Store, login: &EtcdLogin) -> Result<Option<String>, DeployError> {
     let began = Instant::now();
+    let mut woken = false;
     loop {
         let others = services::disagreeing(site).await;
         if !others.is_empty() {
@@ -190,6 +189,11 @@ async fn all_log_in(site: &Site<'_>, store: &mut Store, login: &EtcdLogin) -> Re
         };
         if !soon || began.elapsed() > TOLD || !site.pause().await {
             return Ok(Some(why));
+        }
+        if !woken {
+            woken = true;
+            let nodes = site.env.local.topology().nodes();
+            join_all(nodes.map(|node| async move { control(site, node).wake_up().await })).await;
         }
     }
 }
@@ -238,7 +242,7 @@ async fn all_have_read(site: &Site<'_>, login: &EtcdLogin) -> Result<(), DeployE
     let began = Instant::now();
     let nodes = site.env.local.topology().nodes().map(async |node| {
         let before = read_at(site, node).await?;
-        site.observer.control(node, &site.env.restapi_password).reload().await?;
+        control(site, node).reload().await?;
         // it tells PostgreSQL first, takes the login up a second later, and goes round
         while !read_at(site, node).await.is_ok_and(|now| now != before) {
             patience(site, node, began).await?;
@@ -255,6 +259,10 @@ async fn all_have_read(site: &Site<'_>, login: &EtcdLogin) -> Result<(), DeployE
         }
     });
     try_join_all(nodes).await.map(drop)
+}
+
+fn control(site: &Site<'_>, node: Node) -> Control {
+    site.observer.control(node, &site.env.restapi_password)
 }
 
 async fn patience(site: &Site<'_>, node: Node, began: Instant) -> Result<(), DeployError> {

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use pgstack_containers::Service;
-use pgstack_etcd::client::{Store, Timeouts, healthy};
+use pgstack_etcd::client::{Store, StoreError, Timeouts, healthy};
 
 use crate::DeployError;
 use crate::site::Site;
@@ -13,26 +13,28 @@ use crate::site::Site;
 const TURN: &str = "/patroni-stack/etcd-restarts";
 /// After so many seconds a turn is over by itself: its deploy may have been killed.
 const LEASE: i64 = 30;
-/// Whoever waits longer restarts all the same.
-const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Restarts etcd on this node when its turn has come, and ends the turn when it serves again.
+/// Restarts etcd on this node when its turn has come, and ends the turn when it serves again. Who has waited for as long as all
+/// others may take, or as long as one may while etcd gives no turn, restarts all the same.
 pub(super) async fn restart_etcd(site: &Site<'_>) -> Result<(), DeployError> {
     let me = site.env.local.me().etcd_name();
+    let lease = Duration::from_secs(LEASE.unsigned_abs());
+    let all = lease * u32::try_from(site.desired.seats().len()).unwrap_or(1);
     let began = Instant::now();
-    // without a quorum there is none to lose
-    while let Ok(mut store) = Store::open(&site.desired, Timeouts::default()).await {
-        if store.claim(TURN, &me, LEASE).await.unwrap_or(false) || began.elapsed() > PATIENCE {
+    let mut store = None;
+    loop {
+        let (detail, patience) = match Box::pin(turn(site, &mut store, &me)).await {
+            Ok(None) => break,
+            Ok(Some(other)) => (format!("{other} restarts"), all),
+            Err(error) => (error.to_string(), lease),
+        };
+        if began.elapsed() > patience || !site.pause().await {
             break;
         }
-        site.console.progress("etcd restarts on another node");
-        if !site.pause().await {
-            break;
-        }
+        site.console.progress(&detail);
     }
     site.compose.restart(Service::Etcd).await?;
     let began = Instant::now();
-    let lease = Duration::from_secs(LEASE.unsigned_abs());
     while !healthy(&site.desired.me().client_url, Timeouts::default()).await {
         if began.elapsed() > lease || !site.pause().await {
             return Ok(());
@@ -46,4 +48,22 @@ pub(super) async fn restart_etcd(site: &Site<'_>) -> Result<(), DeployError> {
         let _ = store.delete(&turn).await;
     }
     Ok(())
+}
+
+/// Nothing where it is this node's turn, else whose it is.
+async fn turn(site: &Site<'_>, store: &mut Option<Store>, me: &str) -> Result<Option<String>, StoreError> {
+    let mut open = match store.take() {
+        Some(open) => open,
+        None => Store::open(&site.desired, Timeouts::default()).await?,
+    };
+    let holder = open.one(TURN).await?.map(|turn| turn.value);
+    let waits = match holder {
+        // left by a deploy of this node that was killed
+        Some(holder) if holder == me => None,
+        Some(holder) => Some(holder),
+        None if open.claim(TURN, me, LEASE).await? => None,
+        None => Some("etcd on another node".to_owned()),
+    };
+    *store = Some(open);
+    Ok(waits)
 }

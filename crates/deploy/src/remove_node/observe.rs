@@ -146,7 +146,10 @@ async fn signs(site: &Site<'_>, target: NodeId, observed: &Observed) -> Vec<Sign
         ]
     });
     let mut found: Vec<Sign> = join_all(asked).await.into_iter().flatten().flatten().collect();
-    if matches!(observed.etcd.answer(target), Some(Answer::Serving(_) | Answer::Learner { .. })) {
+    if matches!(
+        observed.etcd.answer(target),
+        Some(Answer::Serving(_) | Answer::Learner { .. } | Answer::Guarded { .. })
+    ) {
         found.push(Sign::Etcd);
     }
     let all = [Sign::Patroni, Sign::Postgres, Sign::Haproxy, Sign::Etcd];

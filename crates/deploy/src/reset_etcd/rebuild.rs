@@ -24,8 +24,11 @@ pub(super) const FINISHED: &str = "reset.json";
 /// How long etcd may take to end by itself, in seconds.
 const END: i32 = 30;
 const LOG_LINES: usize = 8;
-/// What an etcd says that takes orders from others alone.
-const REFUSED: [&str; 2] = ["authentication failed", "user name is empty"];
+/// What etcd says to a user that it does not know, and to one who has not logged in.
+const WRONG: &str = "authentication failed";
+const NOBODY: &str = "user name is empty";
+/// etcdctl as the user of another line of the file than the first.
+const AS_ANOTHER: &str = "ETCDCTL_USER=$(sed -n \"$0p\" /config/login) exec etcdctl \"$@\"";
 
 /// How much was taken along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,10 +124,14 @@ async fn attempt(site: &Site<'_>, way: Way) -> Result<Result<(), Vec<String>>, D
         }
         match etcdctl(site, &["endpoint", "health"]).await {
             Ok(_) => return Ok(Ok(())),
-            // it serves, and its users are others than this node's: nothing can be done with this data
-            Err(DeployError::EtcdCopy { detail }) if REFUSED.iter().any(|known| detail.contains(known)) => {
-                let why = "the passwords in .env are none of those that this data was kept under";
-                return Ok(Err(vec![detail, why.to_owned()]));
+            // it serves, and takes orders from others alone; the keys are there, so nobody is asked to give them up
+            Err(DeployError::EtcdCopy { detail }) if detail.contains(WRONG) => {
+                let detail = "it has other users; put the passwords into .env that the cluster ran with".to_owned();
+                return Err(DeployError::EtcdCopy { detail });
+            }
+            Err(DeployError::EtcdCopy { detail }) if detail.contains(NOBODY) => {
+                let detail = "etcdctl of ETCD_IMAGE cannot log in; build the stack's own image anew".to_owned();
+                return Err(DeployError::EtcdCopy { detail });
             }
             Err(_) => {}
         }
@@ -218,17 +225,28 @@ async fn run(site: &Site<'_>, command: Vec<String>, binds: Vec<String>) -> Resul
     Ok(site.engine.start_one_off(&job).await?)
 }
 
-/// A command to the etcd in the container; what it printed.
+/// A command to the etcd in the container, as the first user that it knows; what it printed.
 async fn etcdctl(site: &Site<'_>, arguments: &[&str]) -> Result<String, DeployError> {
-    let command: Vec<&str> = ["etcdctl"].into_iter().chain(arguments.iter().copied()).collect();
-    let output = site.engine.exec(NAME, None, &command).await?;
+    let mut said = exec(site, &["etcdctl"], arguments).await;
+    for line in 2..=site.desired.logins().len() {
+        match &said {
+            Err(DeployError::EtcdCopy { detail }) if detail.contains(WRONG) => {}
+            _ => break,
+        }
+        said = exec(site, &["sh", "-c", AS_ANOTHER, &line.to_string()], arguments).await;
+    }
+    said
+}
+
+async fn exec(site: &Site<'_>, program: &[&str], arguments: &[&str]) -> Result<String, DeployError> {
+    let output = site.engine.exec(NAME, None, &[program, arguments].concat()).await?;
     if output.code == 0 {
         return Ok(output.stdout);
     }
     // the health of an endpoint is told in several lines, the last of which says only that it is bad
     let lines: Vec<&str> = output.stderr.lines().collect();
     let last = lines.last().copied().unwrap_or_default();
-    let refusal = lines.iter().find(|line| REFUSED.iter().any(|known| line.contains(known)));
+    let refusal = lines.iter().find(|line| line.contains(WRONG) || line.contains(NOBODY));
     Err(DeployError::EtcdCopy { detail: refusal.copied().unwrap_or(last).to_owned() })
 }
 
