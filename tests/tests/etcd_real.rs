@@ -147,7 +147,7 @@ async fn a_closed_door_opens_for_the_passwords_of_the_cluster_alone_and_they_can
     let open = async |desired: Desired| Store::open(&desired, Timeouts::default()).await;
     let seen = async |logins: &[EtcdLogin]| {
         let deadline = tokio::time::Instant::now() + DEADLINE;
-        let look = Box::pin(look(&url, "/", logins, deadline)).await.expect("etcd");
+        let look = Box::pin(look(&url, "/", logins, true, deadline)).await.expect("etcd");
         (look.door, look.keys.map(|keys| keys.entries.len()))
     };
     let mut early = open(with(&[])).await.expect("open to all");

@@ -140,9 +140,21 @@ async fn ask_etcd(
     node: pgstack_topology::Node,
 ) -> Result<(pgstack_health::Etcd, Option<etcd::Keys>), Silence> {
     let url = node.etcd_client_url();
-    let (look, process) =
-        tokio::join!(look_at_etcd(&url, dcs::PREFIX, &asker.logins, asker.deadline), asker.observer.etcd_process(node));
+    let may = reads_keys(asker, node.id());
+    let (look, process) = tokio::join!(
+        look_at_etcd(&url, dcs::PREFIX, &asker.logins, may, asker.deadline),
+        asker.observer.etcd_process(node)
+    );
     etcd::told(look, process, asker.env.local.topology())
+}
+
+/// Whether its etcd is logged in to: that of the machine that asks, and the next one's, should the first be down. More of
+/// them would tell the same, and each log-in is a write in etcd's log.
+fn reads_keys(asker: &Asker<'_>, node: NodeId) -> bool {
+    let me = asker.env.local.me().id();
+    let nodes: Vec<NodeId> = asker.env.local.topology().nodes().map(pgstack_topology::Node::id).collect();
+    let place = nodes.iter().position(|&id| id == me).unwrap_or_default();
+    node == me || nodes.get((place + 1) % nodes.len()) == Some(&node)
 }
 
 /// What its Patroni says, and how far the machine's clock is ahead, by the answer's date.

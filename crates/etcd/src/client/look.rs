@@ -76,9 +76,15 @@ pub enum LookError {
     Failed(String),
 }
 
-/// Asks the endpoint `http://ADDRESS:2379` everything, and reads what lies below `prefix` with a quorum, logged in with one
-/// of `logins` where etcd wants that.
-pub async fn look(client_url: &str, prefix: &str, logins: &[EtcdLogin], deadline: Instant) -> Result<Look, LookError> {
+/// Asks the endpoint `http://ADDRESS:2379` everything, and reads what lies below `prefix` with a quorum. Where etcd wants it, it
+/// logs in with one of `logins`, if it `may`: a log-in is a write in etcd's log. Else the keys are not read.
+pub async fn look(
+    client_url: &str,
+    prefix: &str,
+    logins: &[EtcdLogin],
+    may: bool,
+    deadline: Instant,
+) -> Result<Look, LookError> {
     let address = client_url.split_once("://").map_or(client_url, |(_, address)| address).trim_end_matches('/');
     // the etcd client connects lazily and would hide a closed port behind the request's timeout
     match timeout_at(deadline, TcpStream::connect(address)).await {
@@ -94,11 +100,15 @@ pub async fn look(client_url: &str, prefix: &str, logins: &[EtcdLogin], deadline
     let (mut status, mut members, told) = tokio::join!(
         self::status(client.clone(), deadline),
         self::members(client.clone(), deadline),
-        told(client.clone(), prefix, logins, deadline)
+        told(client.clone(), prefix, may.then_some(logins), deadline)
     );
     let door = told.as_ref().map(|told| told.door);
     if matches!(status, Err(Refusal::Stranger)) && door == Some(Door::Closed) {
         // etcd 3.5.28 and later; the log-in for the keys is one for all
+        let left = deadline.saturating_duration_since(Instant::now());
+        if !may && log_in(&mut client.clone(), logins, left).await.is_err() {
+            return Err(LookError::Mute);
+        }
         (status, members) = tokio::join!(self::status(client.clone(), deadline), self::members(client, deadline));
     }
     let status = status.map_err(|refusal| match refusal {
@@ -156,13 +166,18 @@ struct Told {
 
 /// A read, logged in where etcd wants that. `None` where there was no quorum in time. A refusal comes after the quorum has been
 /// asked, so it tells as much of it as a read does.
-async fn told(mut client: Client, prefix: &str, logins: &[EtcdLogin], deadline: Instant) -> Option<Told> {
+async fn told(mut client: Client, prefix: &str, logins: Option<&[EtcdLogin]>, deadline: Instant) -> Option<Told> {
     let (took, first) = read(&mut client, prefix, deadline).await?;
     let door = match first {
         // once, a slow read may be anybody's fault; twice, it is etcd's
         Ok(keys) if took < SLOW => return Some(Told { door: Door::Open, took, keys: Some(keys) }),
         Ok(_) => Door::Open,
         Err(ref error) if asks_who(error) => {
+            let Some(logins) = logins else {
+                let again = if took < SLOW { None } else { read(&mut client, prefix, deadline).await };
+                let took = again.map_or(took, |(again, _)| took.min(again));
+                return Some(Told { door: Door::Closed, took, keys: None });
+            };
             let left = deadline.saturating_duration_since(Instant::now());
             match log_in(&mut client, logins, left).await {
                 Err(Barred::Unknown) => return Some(Told { door: Door::Locked, took, keys: None }),
