@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgstack_config::Access;
 use pgstack_containers::OneOff;
+use pgstack_etcd::client::{NOBODY, WRONG};
 use pgstack_etcd::{ClusterId, DataDir, Mark, MemberId, data_dir};
 use serde_json::Value;
 
@@ -24,9 +25,6 @@ pub(super) const FINISHED: &str = "reset.json";
 /// How long etcd may take to end by itself, in seconds.
 const END: i32 = 30;
 const LOG_LINES: usize = 8;
-/// What etcd says to a user that it does not know, and to one who has not logged in.
-const WRONG: &str = "authentication failed";
-const NOBODY: &str = "user name is empty";
 /// etcdctl as the user of another line of the file than the first.
 const AS_ANOTHER: &str = "ETCDCTL_USER=$(sed -n \"$0p\" /config/login) exec etcdctl \"$@\"";
 

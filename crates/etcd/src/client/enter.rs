@@ -10,9 +10,9 @@ use super::words;
 use crate::Door;
 
 /// etcd's words to one who has not logged in.
-const NOBODY: &str = "user name is empty";
+pub const NOBODY: &str = "user name is empty";
 /// Its words where it knows no such user, or the password is another one.
-const WRONG: &str = "authentication failed";
+pub const WRONG: &str = "authentication failed";
 
 /// etcd takes no orders from this node, or none at all.
 #[derive(Debug, thiserror::Error)]

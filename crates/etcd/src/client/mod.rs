@@ -11,6 +11,7 @@ mod look;
 mod store;
 
 pub use ask::{Timeouts, ask, ask_all, healthy};
+pub use enter::{NOBODY, WRONG};
 pub use execute::{ChangeError, Outcome, execute};
 pub use leader::move_leader;
 pub use look::{Keys, Look, LookError, look};
