@@ -7,7 +7,7 @@ use pgstack_env::EtcdLogin;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::enter::{asks_who, knock, log_in};
+use super::enter::{Refused, ask_by_name, knock};
 use crate::{Alarm, Answer, ClusterId, Desired, Member, MemberId, Peer, Seat, View};
 
 /// How long an endpoint may take.
@@ -65,15 +65,17 @@ pub(super) async fn connect(client_url: &str, timeouts: Timeouts) -> Result<Clie
 async fn view(client_url: &str, logins: &[EtcdLogin], timeouts: Timeouts) -> Result<Answer, String> {
     const LATE: &str = "connected, but no answer in time";
     let mut client = connect(client_url, timeouts).await?;
-    let mut status = timeout(timeouts.request, client.status()).await.map_err(|_| LATE.to_owned())?;
-    if status.as_ref().is_err_and(asks_who) {
-        // etcd 3.5.28 and later tells strangers nothing at all
-        if let Err(barred) = log_in(&mut client, logins, timeouts.request).await {
-            return Ok(Answer::Guarded { reason: barred.to_string() });
-        }
-        status = timeout(timeouts.request, client.status()).await.map_err(|_| LATE.to_owned())?;
-    }
-    let status = status.map_err(|error| error.to_string())?;
+    // etcd 3.5.28 and later tells strangers nothing at all
+    let status = match ask_by_name(&mut client, logins, timeouts, timeouts.request, async |client| {
+        client.status().await
+    })
+    .await
+    {
+        Ok(status) => status,
+        Err(Refused::Barred(barred)) => return Ok(Answer::Guarded { reason: barred.to_string() }),
+        Err(Refused::Late) => return Err(LATE.to_owned()),
+        Err(Refused::Said(error)) => return Err(error.to_string()),
+    };
     let header = status.header().ok_or("an answer without a header")?;
     let (cluster_id, responder) = (ClusterId(header.cluster_id()), MemberId(header.member_id()));
     if status.is_learner() {

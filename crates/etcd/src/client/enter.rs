@@ -6,7 +6,7 @@ use etcd_client::{Client, Error};
 use pgstack_env::EtcdLogin;
 use tokio::time::timeout;
 
-use super::words;
+use super::{Timeouts, words};
 use crate::Door;
 
 /// etcd's words to one who has not logged in.
@@ -23,6 +23,44 @@ pub(super) enum Barred {
     /// It has no quorum, or does not answer in time.
     #[error("{0}")]
     Failed(String),
+}
+
+/// Why a request came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    /// This node was not let in.
+    #[error(transparent)]
+    Barred(Barred),
+    /// etcd's words.
+    #[error("{}", words(.0))]
+    Said(Error),
+    /// What became of it is not known.
+    #[error("no answer in time")]
+    Late,
+}
+
+/// Asks, and where etcd wants to know who asks, logs in and asks again. It may also want that anew: its door was closed
+/// meanwhile, its users were changed, or it signs with another key. A log-in may take as long as any request, the answer its
+/// own time.
+pub(super) async fn ask_by_name<T>(
+    client: &mut Client,
+    logins: &[EtcdLogin],
+    timeouts: Timeouts,
+    limit: Duration,
+    request: impl AsyncFn(&mut Client) -> Result<T, Error>,
+) -> Result<T, Refused> {
+    let mut answer = timeout(limit, request(client)).await;
+    if matches!(&answer, Ok(Err(error)) if is_stale(error)) {
+        log_in(client, logins, timeouts.request).await.map_err(Refused::Barred)?;
+        answer = timeout(limit, request(client)).await;
+    }
+    answer.map_err(|_| Refused::Late)?.map_err(Refused::Said)
+}
+
+/// Whether etcd wants to know who asks, or no longer believes it.
+fn is_stale(error: &Error) -> bool {
+    let words = words(error);
+    [NOBODY, "revision of auth store is old", "invalid auth token"].iter().any(|known| words.contains(known))
 }
 
 /// What a read with a quorum says of the door, and why it fails. A refusal comes after the quorum has been

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use etcd_client::{Client, Error, MemberAddOptions};
 use pgstack_diagnostics::Hint;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::enter::{Barred, asks_who, log_in};
+use super::enter::{Barred, Refused, ask_by_name};
 use super::store::UNKNOWN;
 use super::{Timeouts, ask::connect, words};
 use crate::{Change, Desired, Observed, View};
@@ -113,23 +113,21 @@ pub async fn execute(
                     continue;
                 }
             };
-            let mut answer = timeout(ANSWER, request(&mut client, change)).await;
-            if matches!(&answer, Ok(Err(error)) if asks_who(error)) {
-                match log_in(&mut client, desired.logins(), timeouts.request).await {
-                    Ok(_) => answer = timeout(ANSWER, request(&mut client, change)).await,
-                    Err(Barred::Unknown) => return Err(ChangeError::Unknown { change: change.to_string() }),
-                    Err(Barred::Failed(why)) => {
-                        reason = why;
-                        continue;
-                    }
+            let asked = ask_by_name(&mut client, desired.logins(), timeouts, ANSWER, async |client| {
+                request(client, change).await
+            });
+            reason = match asked.await {
+                Ok(()) => return Ok(Outcome::Done),
+                Err(Refused::Late) => return Ok(Outcome::Overtaken { reason: Refused::Late.to_string() }),
+                Err(Refused::Barred(Barred::Unknown)) => {
+                    return Err(ChangeError::Unknown { change: change.to_string() });
                 }
-            }
-            let error = match answer {
-                Ok(Ok(())) => return Ok(Outcome::Done),
-                Ok(Err(error)) => error,
-                Err(_) => return Ok(Outcome::Overtaken { reason: "no answer in time".to_owned() }),
+                Err(Refused::Barred(Barred::Failed(why))) => {
+                    reason = why;
+                    continue;
+                }
+                Err(Refused::Said(error)) => words(&error),
             };
-            reason = words(&error);
             match verdict(&reason) {
                 Verdict::Overtaken => return Ok(Outcome::Overtaken { reason }),
                 Verdict::NotYet => {

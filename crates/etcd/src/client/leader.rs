@@ -1,9 +1,7 @@
 //! Moves etcd's own leadership.
 
-use tokio::time::timeout;
-
-use super::enter::{asks_who, log_in};
-use super::{Timeouts, ask::connect, words};
+use super::enter::ask_by_name;
+use super::{Timeouts, ask::connect};
 use crate::{Desired, Observed};
 use pgstack_topology::NodeId;
 
@@ -16,10 +14,9 @@ pub async fn move_leader(desired: &Desired, observed: &Observed, to: NodeId) -> 
     let seat = desired.seat(*leads).ok_or("its leader is not in .env")?;
     let timeouts = Timeouts::default();
     let mut client = connect(&seat.client_url, timeouts).await?;
-    let mut moved = timeout(timeouts.request, client.move_leader(target.responder.0)).await;
-    if matches!(&moved, Ok(Err(error)) if asks_who(error)) {
-        log_in(&mut client, desired.logins(), timeouts.request).await.map_err(|barred| barred.to_string())?;
-        moved = timeout(timeouts.request, client.move_leader(target.responder.0)).await;
-    }
-    moved.map_err(|_| "no answer in time".to_owned())?.map(drop).map_err(|error| words(&error))
+    let to = target.responder.0;
+    ask_by_name(&mut client, desired.logins(), timeouts, timeouts.request, async |client| client.move_leader(to).await)
+        .await
+        .map(drop)
+        .map_err(|refused| refused.to_string())
 }

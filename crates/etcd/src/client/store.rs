@@ -3,9 +3,8 @@
 use etcd_client::{Client, Compare, CompareOp, Error, GetOptions, GetResponse, PutOptions, Txn, TxnOp, UserAddOptions};
 use pgstack_diagnostics::Hint;
 use pgstack_env::EtcdLogin;
-use tokio::time::timeout;
 
-use super::enter::{Barred, asks_who, knock, log_in};
+use super::enter::{Barred, Refused, ask_by_name, knock, log_in};
 use super::{Timeouts, ask::connect};
 use crate::{Desired, Door, UserChange, Users};
 
@@ -93,7 +92,7 @@ impl Store {
         if unknown { Err(StoreError::Unknown) } else { Err(StoreError::NoQuorum { reason }) }
     }
 
-    /// As whom it is logged in; `None` where etcd takes orders from everybody.
+    /// As whom it has logged in to be opened; `None` where etcd took orders from everybody.
     pub fn login(&self) -> Option<&EtcdLogin> {
         self.login.as_ref()
     }
@@ -190,35 +189,17 @@ impl Store {
         self.call("ask who gives orders", async |client| client.auth_enable().await).await.map(drop)
     }
 
-    /// Logs in anew where etcd wants that: its door was closed meanwhile, its users were changed, or it signs with
-    /// another key.
     async fn call<T>(
         &mut self,
         what: &str,
         request: impl AsyncFn(&mut Client) -> Result<T, Error>,
     ) -> Result<T, StoreError> {
-        let limit = self.timeouts.request;
-        let mut answer = timeout(limit, request(&mut self.client)).await;
-        if let Ok(Err(error)) = &answer
-            && is_stale(error)
-            && let Ok(login) = log_in(&mut self.client, &self.logins, limit).await
-        {
-            self.login = Some(login.clone());
-            answer = timeout(limit, request(&mut self.client)).await;
-        }
-        let failed = |reason: String| StoreError::Failed { what: what.to_owned(), reason };
-        match answer {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(failed(super::words(&error))),
-            Err(_) => Err(failed("no answer in time".to_owned())),
-        }
+        let asked = ask_by_name(&mut self.client, &self.logins, self.timeouts, self.timeouts.request, request);
+        asked.await.map_err(|refused| match refused {
+            Refused::Barred(Barred::Unknown) => StoreError::Unknown,
+            other => StoreError::Failed { what: what.to_owned(), reason: other.to_string() },
+        })
     }
-}
-
-/// Whether etcd wants to know anew who asks.
-fn is_stale(error: &Error) -> bool {
-    let words = super::words(error);
-    asks_who(error) || ["revision of auth store is old", "invalid auth token"].iter().any(|known| words.contains(known))
 }
 
 /// The keys of an answer.
