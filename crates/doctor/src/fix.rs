@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pgstack_diagnostics::{Answer, Console, Ended};
 use pgstack_env::NodeEnv;
-use pgstack_health::fix::{Job, Left, Plan, Why, plan};
+use pgstack_health::fix::{Job, Left, Plan, Why, is_settling, plan};
 use pgstack_health::{Finding, Risk, examine, report};
 use pgstack_workdir::StackDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
@@ -148,15 +148,14 @@ async fn pass_on(stream: Option<impl AsyncRead + Unpin>, console: &dyn Console) 
     }
 }
 
-/// Looks until nothing is wrong, or only what no command was run for, or the time is up: what is left, and what
-/// is not known.
-async fn settled(stack: &StackDir, env: &NodeEnv, jobs: &[Job], console: &dyn Console) -> (Vec<Finding>, Vec<String>) {
+/// Looks until nothing is wrong, or only what nothing that was run here mends, or the time is up: what is left, and
+/// what is not known.
+async fn settled(stack: &StackDir, env: &NodeEnv, ran: &[Job], console: &dyn Console) -> (Vec<Finding>, Vec<String>) {
     console.begin("looking again");
     let began = Instant::now();
     loop {
         let findings = examine(&gather(stack, env).await);
-        let is_hoped_for = |finding: &Finding| jobs.iter().any(|job| job.codes.contains(&finding.code));
-        if !findings.iter().any(is_hoped_for) || began.elapsed() > SETTLE {
+        if !is_settling(&findings, env.local.me().id(), ran) || began.elapsed() > SETTLE {
             let left = lasting(stack, env).await;
             console.end("done");
             return left;

@@ -90,6 +90,15 @@ pub fn plan(findings: &[Finding], me: NodeId) -> Plan {
     Plan { here: graph.in_order(), left }
 }
 
+/// Whether one of the findings may yet go by what has been run on this node: a command was run for its code, and there
+/// is still something to be run here for it.
+pub fn is_settling(findings: &[Finding], me: NodeId, ran: &[Job]) -> bool {
+    findings.iter().any(|finding| {
+        let is_here = |mend: &Mend| mend.risk == Risk::Safe && mend.node.is_none_or(|node| node == me);
+        finding.mends.iter().any(is_here) && ran.iter().any(|job| job.codes.contains(&finding.code))
+    })
+}
+
 fn leave(left: &mut Vec<Left>, mend: &Mend, why: Why, code: &'static str) {
     let same = |step: &&mut Left| {
         let is_same = (step.mend.node, &step.mend.command) == (mend.node, &mend.command);

@@ -72,6 +72,20 @@ fn what_disturbs_for_one_finding_s_sake_runs_for_nobody_s() {
 }
 
 #[test]
+fn what_other_nodes_have_to_mend_is_not_waited_for() {
+    let at = |node: u8| {
+        found("PGS-065", vec![mend(Some(node), "./deploy", Risk::Safe), mend(None, "look at .env", Risk::Manual)])
+    };
+    let ran = plan(&[at(1), at(2)], node(1)).here;
+    assert_eq!(ran.len(), 1);
+    let settling = |findings: &[Finding]| is_settling(findings, node(1), &ran);
+    assert!(settling(&[at(1), at(2)]), "it does not show at once");
+    assert!(!settling(&[at(2)]), "what is left is for node 2");
+    assert!(!settling(&[found("PGS-033", vec![mend(None, "resume", Risk::Safe)])]), "nothing was run for it");
+    assert!(!settling(&[]));
+}
+
+#[test]
 fn a_command_with_a_control_character_is_run_by_nobody() {
     let findings = [found("PGS-037", vec![mend(None, "echo\nrm", Risk::Safe)])];
     assert_eq!(commands(&plan(&findings, node(1))), Vec::<&str>::new());
