@@ -58,8 +58,10 @@ pub enum Event {
     ProcessKilled,
     /// The same, and its crash recovery does not end.
     RecoveryTooLong,
-    /// A planned switchover, or an orderly shutdown of the leader's machine.
+    /// A planned switchover.
     Switchover,
+    /// An orderly shutdown of the leader's machine, which holds the VIP as well.
+    Shutdown,
     /// The leader's machine loses power, or its network.
     LeaderLost,
     /// The same, and it had etcd's leader as well.
@@ -76,10 +78,11 @@ pub enum Event {
 
 impl Event {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ProcessKilled,
         Self::RecoveryTooLong,
         Self::Switchover,
+        Self::Shutdown,
         Self::LeaderLost,
         Self::LeaderLostWithEtcd,
         Self::HolderLost,
@@ -95,16 +98,18 @@ impl Event {
             Self::RecoveryTooLong => {
                 ("PostgreSQL is killed and its recovery does not end", "2L + P + stop + race + promote + up + q")
             }
-            Self::Switchover => {
-                ("switchover; orderly shutdown of the leader's machine", "stop + race + promote + up + q")
-            }
+            Self::Switchover => ("planned switchover", "stop + race + promote + up + q"),
+            Self::Shutdown => (
+                "orderly shutdown of the leader's machine, which holds the VIP, too",
+                "the same + skew, doubled, + resend",
+            ),
             Self::LeaderLost => {
                 ("the leader's machine loses power or its network", "T + lease + race + dead member + promote + up + q")
             }
             Self::LeaderLostWithEtcd => ("the same, and etcd's leader was on it", "the same + L + etcd election"),
             Self::HolderLost => ("the VIP's machine loses power and does not lead", "takeover, doubled, + resend"),
             Self::ProxyDead => {
-                ("HAProxy or PgBouncer dies on the VIP's machine and stays dead", "fall × check + run + skew")
+                ("HAProxy or PgBouncer dies on the VIP's machine and stays dead", "fall × check + run + skew + resend")
             }
             Self::KeepalivedKilled => {
                 ("keepalived is killed on the VIP's machine: its address is gone after", "lease of the address")
@@ -144,10 +149,11 @@ pub fn bound(event: Event, profile: Profile, settings: &DcsSettings) -> Duration
         Event::ProcessKilled => loop_wait + a.recovery + retry,
         Event::RecoveryTooLong => 2 * loop_wait + start + a.stop + elected,
         Event::Switchover => a.stop + elected,
+        Event::Shutdown => a.stop + elected + 2 * skew(profile) + a.resend,
         Event::LeaderLost => ttl + a.lease + a.dead_member + elected,
         Event::LeaderLostWithEtcd => ttl + a.lease + a.dead_member + elected + loop_wait + a.etcd_election,
         Event::HolderLost => 2 * takeover(profile) + a.resend,
-        Event::ProxyDead => vrrp.fall * vrrp.check + a.check_run + skew(profile),
+        Event::ProxyDead => vrrp.fall * vrrp.check + a.check_run + skew(profile) + a.resend,
         Event::KeepalivedKilled => vrrp.lease,
         Event::PatroniFrozen => proxy.inter + proxy.check + (proxy.fall - 1) * (proxy.fastinter + proxy.check),
     }
@@ -229,6 +235,7 @@ mod tests {
             (Event::HolderLost, 2.0),
             (Event::KeepalivedKilled, 12.0),
             (Event::Switchover, 4.0),
+            (Event::Shutdown, 4.5),
             (Event::PatroniFrozen, 4.0),
             (Event::LeaderLostWithEtcd, 29.0),
             (Event::LeaderLost, 25.0),
