@@ -93,6 +93,12 @@ impl Compose {
         self.run(&arguments).await.map(drop)
     }
 
+    /// Compose's own fingerprint of what the file asks for of one service. Another version of Compose has another one.
+    pub async fn fingerprint(&self, service: Service) -> Result<String, ContainersError> {
+        let said = self.run(&["--profile", VIP_PROFILE, "config", "--hash", service.name()]).await?;
+        Ok(said.split_whitespace().last().unwrap_or_default().to_owned())
+    }
+
     /// Stops one service.
     pub async fn stop(&self, service: Service) -> Result<(), ContainersError> {
         self.run(&["--profile", VIP_PROFILE, "stop", service.name()]).await.map(drop)

@@ -9,6 +9,8 @@ use crate::{ContainersError, Engine};
 
 /// The label in which Compose keeps the folder that it worked in.
 pub(crate) const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
+/// The label in which Compose keeps what it made of the service's part of the file.
+const FINGERPRINT: &str = "com.docker.compose.config-hash";
 /// The label in which Compose keeps the id of the image that it made the container from.
 const IMAGE: &str = "com.docker.compose.image";
 
@@ -31,6 +33,8 @@ pub struct Details {
     pub error: String,
     /// The folder from which Compose made it; `None` where something else made it.
     pub made_in: Option<String>,
+    /// Compose's fingerprint of what it was made for: [`Compose::fingerprint`](crate::Compose::fingerprint) at the time.
+    pub fingerprint: Option<String>,
     /// What the image was called.
     pub image: String,
     /// The ids of that image at the time, as the engine and as Compose noted them.
@@ -102,6 +106,7 @@ fn details(answer: ContainerInspectResponse) -> Details {
         oom_killed: state.oom_killed.unwrap_or_default(),
         error: state.error.unwrap_or_default(),
         made_in: label(WORKING_DIR),
+        fingerprint: label(FINGERPRINT),
         image: config.image.clone().unwrap_or_default(),
         image_ids: [answer.image, label(IMAGE)].into_iter().flatten().collect(),
         made_with: made_with(config, answer.host_config.unwrap_or_default(), answer.mounts.unwrap_or_default()),

@@ -230,6 +230,32 @@ async fn agents_serve(machines: &[Machine]) {
 }
 
 /// The member on a node becomes etcd's leader.
+#[test]
+fn a_new_image_on_the_primarys_node_costs_a_switchover_and_no_error() {
+    with_cluster(LAB, 3, async |lab| {
+        let old = leader(lab).await;
+        let image = "docker tag $(docker inspect --format '{{.Config.Image}}' patroni) patroni:again";
+        old.sh(&format!("cd {STACK}; {image}; echo PATRONI_IMAGE=patroni:again >>.env")).await.expect("another image");
+        let plan = old.sh(&format!("{STACK}/deploy --dry-run")).await.expect("a plan");
+        assert!(plan.contains("another node takes over from this primary first"), "{plan}");
+        let crowd = Crowd::start(lab).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let output = old.run(&[&format!("{STACK}/deploy")]).await.expect("run");
+        let said = output.stdout + &output.stderr;
+        eprintln!("{said}");
+        let gap = crowd.stop(lab).await;
+        assert_eq!(output.code, 0, "{said}");
+        assert!(gap < GAP, "{gap:?}\n{said}");
+        assert_ne!(leader(lab).await.id(), old.id(), "{said}");
+        let runs = old.sh("docker inspect --format '{{.Config.Image}}' patroni").await.expect("inspected");
+        assert_eq!(runs.trim(), "patroni:again");
+        // on a replica it is made anew at once
+        let back = format!("cd {STACK}; sed -i /patroni:again/d .env; ./deploy 2>&1; docker rmi patroni:again");
+        let said = old.sh(&back).await.expect("the first image");
+        assert!(!said.contains("takes over"), "{said}");
+    });
+}
+
 async fn etcd_leads_on(machines: &[Machine], to: &Machine) {
     let led = etcd_leader(machines).await;
     if led == to.id() {

@@ -8,7 +8,7 @@ use pgstack_etcd::client::{Outcome, Store, Timeouts, ask_all, execute};
 use pgstack_etcd::{ClusterId, DataDir, Mark, Observed, Overdue, Plan, Refusal, Start, Step, Wait, data_dir, plan};
 use pgstack_workdir::Change as FileChange;
 
-use super::services;
+use super::{services, step_down};
 use crate::files::ETCD_DATA;
 use crate::patroni_keys::given_up;
 use crate::site::Site;
@@ -152,7 +152,8 @@ pub(super) async fn show_plan(site: &Site<'_>) -> Result<(), DeployError> {
     let observed = observe(site).await?;
     let plan = next(site, &observed).await?;
     let start = plan.start().cloned().unwrap_or_else(|| Start::settled(&site.desired));
-    for item in services::compare(site, &start)? {
+    let files = services::compare(site, &start)?;
+    for item in &files {
         if item.change != FileChange::None {
             site.console.out(&format!("- write {}", item.file.path));
             site.console.out(item.diff().trim_end_matches('\n'));
@@ -161,6 +162,10 @@ pub(super) async fn show_plan(site: &Site<'_>) -> Result<(), DeployError> {
     let text = plan.to_string();
     if !text.is_empty() {
         site.console.out(text.trim_end_matches('\n'));
+    }
+    if step_down::may_come(site, &files).await? {
+        site.console
+            .out("- where that makes Patroni's container anew, another node takes over from this primary first");
     }
     site.console.out(&format!("- {}", Compose::up_command(site.up)));
     Ok(())

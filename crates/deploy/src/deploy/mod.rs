@@ -11,6 +11,7 @@ pub(crate) mod ready;
 mod roles;
 mod rolling;
 pub(crate) mod services;
+mod step_down;
 pub(crate) mod trouble;
 mod turns;
 mod vrrp;

@@ -9,7 +9,7 @@ use pgstack_etcd::Start;
 use pgstack_topology::NodeId;
 use pgstack_workdir::{Change, Pending};
 
-use super::{fingerprint, turns, vrrp};
+use super::{fingerprint, step_down, turns, vrrp};
 use crate::site::Site;
 use crate::{DeployError, files, render};
 
@@ -69,6 +69,7 @@ pub(crate) async fn up(site: &Site<'_>) -> Result<States, DeployError> {
     let up = up_now(site).await?;
     let keepalived = site.engine.inspect(Service::Keepalived.name()).await?;
     let starts_it = up == Up::WithVip && !keepalived.is_some_and(|state| state.running);
+    step_down::before_up(site).await?;
     site.compose.up(up).await?;
     if starts_it {
         vrrp::record(site)?;
