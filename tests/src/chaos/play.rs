@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgstack_lab::{Cut, Lab, Machine};
+use pgstack_lab::{Cut, Lab, Machine, STACK};
 
 use super::schedule::{Blow, Fault, Round, Schedule, Target};
 use crate::cluster::{leader, vip_holder};
@@ -78,10 +78,8 @@ async fn blow(stage: &mut Stage<'_>, blow: &Blow) -> bool {
 }
 
 async fn switchover(machine: &Machine) -> bool {
-    let command = format!(
-        "docker exec patroni timeout 20 patronictl -c /config/patroni.yml switchover --candidate patroni{} --force",
-        machine.id()
-    );
+    // killed when it takes too long, and then its pauses have to end by themselves
+    let command = format!("timeout -s KILL 20 {STACK}/scripts/switchover --to {}", machine.id());
     // refused where the cluster is not whole, as it should be
     machine.sh(&command).await.is_ok()
 }
