@@ -1,6 +1,12 @@
 //! A machine that stands still: nothing on it runs, and it answers nothing, not even ARP.
 
+use std::time::Duration;
+
 use crate::{LabError, Machine};
+
+/// How often it is tried, and how long after the last time.
+const PAUSES: u8 = 10;
+const AGAIN: Duration = Duration::from_millis(300);
 
 /// The kernel is this host's and would go on answering for the frozen machine.
 const SILENCE: &str = "ip link set eth0 arp off\n\
@@ -17,10 +23,19 @@ impl Machine {
     /// Freezes the whole machine, as a virtual machine that is being moved or whose host swaps.
     pub async fn freeze(&self) -> Result<(), LabError> {
         self.sh(SILENCE).await?;
-        self.docker()
-            .pause_container(self.container())
-            .await
-            .map_err(LabError::engine(&format!("freeze machine {}", self.id())))
+        let mut left = PAUSES;
+        loop {
+            left -= 1;
+            match self.docker().pause_container(self.container()).await {
+                Ok(()) => return Ok(()),
+                // on a busy host, processes come faster than the kernel gets hold of them
+                Err(_) if left > 0 => tokio::time::sleep(AGAIN).await,
+                Err(error) => {
+                    self.sh(SPEECH).await?;
+                    return Err(LabError::engine(&format!("freeze machine {}", self.id()))(error));
+                }
+            }
+        }
     }
 
     /// Lets it go on: it does not know that time has passed.
