@@ -14,9 +14,10 @@ const SILENCE: &str = "ip link set eth0 arp off\n\
     iptables -w -t raw -I OUTPUT -o eth0 -m comment --comment frozen -j DROP\n\
     iptables -w -t mangle -I FORWARD -o eth0 -m comment --comment frozen -j DROP";
 
-const SPEECH: &str = "iptables -w -t raw -D PREROUTING -i eth0 -m comment --comment frozen -j DROP\n\
-    iptables -w -t raw -D OUTPUT -o eth0 -m comment --comment frozen -j DROP\n\
-    iptables -w -t mangle -D FORWARD -o eth0 -m comment --comment frozen -j DROP\n\
+/// Whatever is there of it, be it from two attempts.
+const SPEECH: &str = "while iptables -w -t raw -D PREROUTING -i eth0 -m comment --comment frozen -j DROP 2>/dev/null; do :; done\n\
+    while iptables -w -t raw -D OUTPUT -o eth0 -m comment --comment frozen -j DROP 2>/dev/null; do :; done\n\
+    while iptables -w -t mangle -D FORWARD -o eth0 -m comment --comment frozen -j DROP 2>/dev/null; do :; done\n\
     ip link set eth0 arp on";
 
 impl Machine {
@@ -31,7 +32,7 @@ impl Machine {
                 // on a busy host, processes come faster than the kernel gets hold of them
                 Err(_) if left > 0 => tokio::time::sleep(AGAIN).await,
                 Err(error) => {
-                    self.sh(SPEECH).await?;
+                    self.speak().await?;
                     return Err(LabError::engine(&format!("freeze machine {}", self.id()))(error));
                 }
             }
@@ -44,6 +45,11 @@ impl Machine {
             .unpause_container(self.container())
             .await
             .map_err(LabError::engine(&format!("thaw machine {}", self.id())))?;
+        self.speak().await
+    }
+
+    /// What could not be frozen, or not be thawed to the end, answers again.
+    pub(super) async fn speak(&self) -> Result<(), LabError> {
         self.sh(SPEECH).await.map(drop)
     }
 }

@@ -44,6 +44,7 @@ impl Machine {
         if self.is_frozen() {
             self.thaw().await?;
         }
+        self.speak().await?;
         self.sh(cut::HEAL).await?;
         self.continue_all().await?;
         self.large_disk().await?;
