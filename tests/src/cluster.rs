@@ -8,10 +8,10 @@ use futures_util::future::join_all;
 use pgstack_cluster_view::Observer;
 use pgstack_diagnostics::{Answer, Console};
 use pgstack_lab::{DeployOrder, Lab, Machine, STACK, Up};
-use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::docker_or_skip;
+use crate::doctor::is_silent;
 
 /// What the passwords of the shared cluster look like: everything that some format could trip over.
 pub const HOSTILE: &str = r#"p'a"s\s$w{o}r#d !%@:"#;
@@ -58,11 +58,13 @@ static MADE: Mutex<bool> = Mutex::new(false);
 pub fn with_cluster(name: &str, nodes: u8, test: impl AsyncFnOnce(&Lab)) {
     with_machines(name, nodes, async |lab| {
         put_settings_back(lab).await;
-        if is_as_deployed(lab).await {
-            streams_and_takes_rows(lab).await;
-        } else {
-            serving(lab).await;
+        lab.heal().await.expect("healed");
+        let machines = lab.machines().await.expect("machines");
+        // where the test before has left nothing that is wrong, there is nothing to deploy
+        if !join_all(machines.iter().map(is_silent)).await.into_iter().all(|is_silent| is_silent) {
+            deploy(lab).await;
         }
+        streams_and_takes_rows(lab).await;
         test(lab).await;
     });
 }
@@ -104,18 +106,6 @@ async fn put_settings_back(lab: &Lab) {
     }
 }
 
-/// Whether the test before has left nothing that `doctor` finds on any node, or could not look at: then there is nothing to deploy.
-async fn is_as_deployed(lab: &Lab) -> bool {
-    lab.heal().await.expect("healed");
-    let machines = lab.machines().await.expect("machines");
-    let silent = machines.iter().map(async |machine| {
-        let output = machine.run(&[&format!("{STACK}/doctor"), "--json"]).await.expect("run");
-        let said: serde_json::Value = serde_json::from_str(&output.stdout).unwrap_or_default();
-        said["findings"] == json!([]) && said["unknown"] == json!([])
-    });
-    join_all(silent).await.into_iter().all(|is_silent| is_silent)
-}
-
 /// Keeps two runs on one engine apart, such as those of two checkouts.
 fn prefix() -> String {
     std::env::var("PGSTACK_TEST_LABS").unwrap_or_default()
@@ -154,8 +144,12 @@ pub async fn serving(lab: &Lab) {
         }
     }
     lab.heal().await.expect("healed");
-    lab.deploy(&DeployOrder::AtOnce, &Telling).await.expect("deployed");
+    deploy(lab).await;
     streams_and_takes_rows(lab).await;
+}
+
+async fn deploy(lab: &Lab) {
+    lab.deploy(&DeployOrder::AtOnce, &Telling).await.expect("deployed");
 }
 
 async fn streams_and_takes_rows(lab: &Lab) {

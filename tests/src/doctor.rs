@@ -4,21 +4,34 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use pgstack_containers::ExecOutput;
 use pgstack_lab::{Machine, STACK};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How long a trouble may take until it shows, or until what mended it shows.
 const SETTLED: Duration = Duration::from_secs(90);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What `doctor --json` finds; its exit code must say the same.
+/// What `doctor --json` says, and what is left of it where it says nothing that can be read.
+async fn ask(machine: &Machine) -> (ExecOutput, Value) {
+    let output = machine.run(&[&format!("{STACK}/doctor"), "--json"]).await.expect("run");
+    let said = serde_json::from_str(&output.stdout).unwrap_or_default();
+    (output, said)
+}
+
+/// Whether it finds nothing, and could look at everything.
+pub async fn is_silent(machine: &Machine) -> bool {
+    let (_, said) = ask(machine).await;
+    said["findings"] == json!([]) && said["unknown"] == json!([])
+}
+
+/// What it finds; its exit code must say the same.
 ///
 /// # Panics
 /// When it says nothing that can be read.
 pub async fn findings(machine: &Machine) -> Vec<Value> {
-    let output = machine.run(&[&format!("{STACK}/doctor"), "--json"]).await.expect("run");
-    let said: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+    let (output, said) = ask(machine).await;
     assert!(said["findings"].is_array(), "{}{}", output.stdout, output.stderr);
     let findings = said["findings"].as_array().expect("findings").clone();
     assert_eq!(output.code, i64::from(!findings.is_empty()), "{}", output.stdout);

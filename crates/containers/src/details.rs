@@ -77,12 +77,19 @@ impl Engine {
     }
 
     /// The id of the image that has a name now; `None` where none has it.
-    pub async fn image_id(&self, image: &str) -> Result<Option<String>, ContainersError> {
+    async fn image_id(&self, image: &str) -> Result<Option<String>, ContainersError> {
         match self.docker().inspect_image(image).await {
             Ok(found) => Ok(found.id),
             Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(failed(format!("look for the image {image}"), error)),
         }
+    }
+
+    /// Whether the name of a container's image stands for another image now. One that is gone cannot be had any more, but that is
+    /// no other image.
+    pub async fn has_another_image(&self, made: &Details) -> Result<bool, ContainersError> {
+        let now = self.image_id(&made.image).await?;
+        Ok(now.is_some_and(|now| !made.image_ids.is_empty() && !made.image_ids.contains(&now)))
     }
 
     /// The engine's version.

@@ -53,6 +53,13 @@ pub enum Why {
     Later,
 }
 
+impl Mend {
+    /// Whether it may be run on this node.
+    fn is_for(&self, me: NodeId) -> bool {
+        self.node.is_none_or(|node| node == me)
+    }
+}
+
 /// Sorts the mends of all findings. `me` is this node.
 ///
 /// A finding's mends are steps in their order: one that is left to a person leaves those behind it
@@ -61,8 +68,7 @@ pub fn plan(findings: &[Finding], me: NodeId) -> Plan {
     let mut graph = Graph::default();
     let mut left: Vec<Left> = Vec::new();
     // what disturbs for one finding's sake disturbs for every other's, too
-    let here = |mend: &&Mend| mend.node.is_none_or(|node| node == me);
-    let mends = findings.iter().flat_map(|finding| &finding.mends).filter(here);
+    let mends = findings.iter().flat_map(|finding| &finding.mends).filter(|mend| mend.is_for(me));
     let disturbing: BTreeSet<&str> =
         mends.filter(|mend| mend.risk != Risk::Safe).map(|mend| mend.command.trim()).collect();
     for finding in findings {
@@ -71,7 +77,7 @@ pub fn plan(findings: &[Finding], me: NodeId) -> Plan {
             let command = mend.command.trim();
             let why = if mend.risk != Risk::Safe || command.is_empty() || command.chars().any(char::is_control) {
                 Why::NotSafe
-            } else if mend.node.is_some_and(|node| node != me) {
+            } else if !mend.is_for(me) {
                 Why::OtherNode
             } else if disturbing.contains(command) {
                 Why::NotSafe
@@ -94,7 +100,7 @@ pub fn plan(findings: &[Finding], me: NodeId) -> Plan {
 /// is still something to be run here for it.
 pub fn is_settling(findings: &[Finding], me: NodeId, ran: &[Job]) -> bool {
     findings.iter().any(|finding| {
-        let is_here = |mend: &Mend| mend.risk == Risk::Safe && mend.node.is_none_or(|node| node == me);
+        let is_here = |mend: &Mend| mend.risk == Risk::Safe && mend.is_for(me);
         finding.mends.iter().any(is_here) && ran.iter().any(|job| job.codes.contains(&finding.code))
     })
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use pgstack_lab::{Cut, Lab, Machine, STACK};
+use pgstack_lab::{Cut, Lab, Machine};
 
 use super::schedule::{Blow, Fault, Round, Schedule, Target};
-use crate::cluster::{leader, vip_holder};
+use crate::cluster::{leader, switchover_to, vip_holder};
 use crate::load::Plan;
 use crate::scenario::judge::Played;
 use crate::scenario::stage::Stage;
@@ -79,7 +79,7 @@ async fn blow(stage: &mut Stage<'_>, blow: &Blow) -> bool {
 
 async fn switchover(machine: &Machine) -> bool {
     // killed when it takes too long, and then its pauses have to end by themselves
-    let command = format!("timeout -s KILL 20 {STACK}/scripts/switchover --to {}", machine.id());
+    let command = format!("timeout -s KILL 20 {}", switchover_to(machine.id()));
     // refused where the cluster is not whole, as it should be
     machine.sh(&command).await.is_ok()
 }

@@ -229,7 +229,6 @@ async fn agents_serve(machines: &[Machine]) {
     }
 }
 
-/// The member on a node becomes etcd's leader.
 #[test]
 fn a_new_image_on_the_primarys_node_costs_a_switchover_and_no_error() {
     with_cluster(LAB, 3, async |lab| {
@@ -256,6 +255,7 @@ fn a_new_image_on_the_primarys_node_costs_a_switchover_and_no_error() {
     });
 }
 
+/// The member on a node becomes etcd's leader.
 async fn etcd_leads_on(machines: &[Machine], to: &Machine) {
     let led = etcd_leader(machines).await;
     if led == to.id() {

@@ -35,7 +35,6 @@ async fn leads(site: &Site<'_>) -> bool {
 /// Compose goes by its fingerprint of the file and by the image.
 async fn is_made_anew(site: &Site<'_>) -> Result<bool, DeployError> {
     let Some(made) = site.engine.details(Service::Patroni.name()).await? else { return Ok(false) };
-    let image = site.engine.image_id(&made.image).await?;
-    let is_other_image = image.is_some_and(|image| !made.image_ids.contains(&image));
-    Ok(is_other_image || made.fingerprint != Some(site.compose.fingerprint(Service::Patroni).await?))
+    Ok(made.fingerprint != Some(site.compose.fingerprint(Service::Patroni).await?)
+        || site.engine.has_another_image(&made).await?)
 }

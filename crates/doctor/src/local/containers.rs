@@ -147,9 +147,7 @@ impl Asking<'_> {
         {
             return true;
         }
-        // an image that is gone cannot be had any more, but that is no other image
-        let now = self.engine.image_id(&found.image).await.ok().flatten();
-        now.is_some_and(|now| !found.image_ids.is_empty() && !found.image_ids.contains(&now))
+        self.engine.has_another_image(found).await.unwrap_or_default()
     }
 
     /// Whether its files are newer than what it has read: it neither started nor was told since.

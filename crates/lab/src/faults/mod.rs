@@ -43,8 +43,9 @@ impl Machine {
     pub async fn heal(&self) -> Result<(), LabError> {
         if self.is_frozen() {
             self.thaw().await?;
+        } else {
+            self.speak().await?;
         }
-        self.speak().await?;
         self.sh(cut::HEAL).await?;
         self.continue_all().await?;
         self.large_disk().await?;
