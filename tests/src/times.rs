@@ -11,6 +11,8 @@ use serde_json::Value;
 const NOISE: f64 = 2.0;
 /// Patroni's own waits in an election, and PostgreSQL's promotion.
 const ELECTION: f64 = 3.0;
+/// Every Patroni but the new leader's rests for 2 s when the leader's key is given back, then follows.
+const FOLLOWS: f64 = 2.5;
 /// Before a leader without etcd steps down in failsafe mode, it asks every member twice, for two seconds each.
 const FAILSAFE: f64 = 4.0;
 /// An etcd that lost its leader, too: its election, and the time since the last renewal.
@@ -133,9 +135,17 @@ impl Times {
         self.loop_wait + ELECTION + self.serves() + ETCD
     }
 
-    /// A planned switchover.
+    /// A planned switchover whose poolers go on when their pause is over.
+    pub fn switchover_unresumed(&self) -> f64 {
+        10.0 + 2.0 + ELECTION + self.serves()
+    }
+
+    /// A planned switchover that resumes the poolers: until a standby follows, where commits wait for one.
     pub fn switchover(&self) -> f64 {
-        2.0 + ELECTION + self.serves()
+        match self.durability {
+            Durability::Async => 3.0,
+            Durability::Sync | Durability::Strict => 3.0 + FOLLOWS,
+        }
     }
 
     /// The VIP's next owner where its machine fell silent: three adverts and the skew.

@@ -12,7 +12,7 @@ pub(super) async fn switchover(s: &mut Stage<'_>) {
     let from = s.now();
     let output = leader.run(&["sh", "-c", &switchover_to(candidate.id())]).await.expect("run");
     s.check(output.code == 0, format!("switchover ended with {}", output.code));
-    s.gap("gap", from, 3.0).await;
+    s.gap("gap", from, s.times.switchover()).await;
     let errors = s.errors(from);
     s.check(errors == 0, format!("{errors} errors at 6432"));
     s.check(s.leader().await.id() == candidate.id(), "the candidate leads");
@@ -33,7 +33,7 @@ pub(super) async fn tool_killed(s: &mut Stage<'_>) {
     let paused = s.until(from, 20.0, async || holder.sh(&is("yes")).await.is_ok()).await;
     let killed = leader.sh("pkill -KILL -x switchover").await;
     s.check(paused.is_some() && killed.is_ok(), "killed while the poolers were paused");
-    s.gap("gap", from, 10.0 + s.times.switchover()).await;
+    s.gap("gap", from, s.times.switchover_unresumed()).await;
     for machine in s.lab.machines().await.expect("machines") {
         let left = s.until(s.now(), 10.0, async || machine.sh(&is("no")).await.is_ok()).await;
         s.check(left.is_some(), format!("no pooler is paused on node {}", machine.id()));

@@ -7,6 +7,7 @@ mod check;
 mod compose;
 mod haproxy;
 mod keepalived;
+mod lease;
 mod nodes;
 mod standstill;
 

@@ -2,14 +2,16 @@
 //! proxies are real.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use pgstack_env::NodeEnv;
+use pgstack_env::{NodeEnv, Profile};
+use pgstack_keepalived::{CHECK_PATH, CONFIG_PATH};
 use pgstack_testing::example_node;
 use pgstack_topology::{NodeId, NodeIp, Topology, Vip};
 use tempfile::TempDir;
 
-use crate::{Container, HAPROXY, PYTHON, docker, docker_ok, mount, shared_folder, write};
+use crate::{Container, HAPROXY, KEEPALIVED, PYTHON, docker, docker_ok, mount, shared_folder, write};
 
 /// Patroni's answers follow from the word in /tmp/role; PostgreSQL says its node's name, then echoes.
 const FAKE: &str = r#"
@@ -133,10 +135,40 @@ impl Nodes {
         (haproxy, folder)
     }
 
+    /// keepalived of node `id` in the fast profile, as docker-compose.yaml runs it, after `change` has seen its folder. The
+    /// check lies beside its file as `check`: nothing answers here, so whoever takes its place has to say yes.
+    pub(crate) fn start_keepalived(&self, id: usize, change: impl FnOnce(&Path)) -> (Container, TempDir) {
+        let mut env = self.envs[id - 1].clone();
+        env.profile = Profile::Fast;
+        let files = pgstack_keepalived::render(&env).unwrap();
+        let folder = shared_folder();
+        write(folder.path(), "keepalived.conf", &files.get(CONFIG_PATH).unwrap().contents);
+        write(folder.path(), "check", &files.get(CHECK_PATH).unwrap().contents);
+        change(folder.path());
+        let args = [
+            "--cap-add=NET_ADMIN",
+            "--cap-add=NET_BROADCAST",
+            "--cap-add=NET_RAW",
+            &mount(folder.path(), "/config"),
+            KEEPALIVED,
+            "keepalived",
+            "--dont-fork",
+            "--log-console",
+            "--use-file",
+            "/config/keepalived.conf",
+        ];
+        (self.start_service_on(id, &args), folder)
+    }
+
     /// Connects to `port` on node `id`.
     pub(crate) fn connect(&self, id: usize, port: u16) -> Client {
         Client::connect(self.machine(id), port)
     }
+}
+
+/// The check in a keepalived's folder, whose verdict counts for nothing; everything else that it does is real.
+pub(crate) fn check_that_says_yes(folder: &Path) {
+    write(folder, "check_haproxy.sh", "bash /config/check \"$@\"\nexit 0\n");
 }
 
 /// A connection that stays open.

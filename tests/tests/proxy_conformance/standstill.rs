@@ -3,38 +3,10 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use pgstack_env::Profile;
-use pgstack_keepalived::{CHECK_PATH, CONFIG_PATH, render};
 use pgstack_tests::docker_or_skip;
-use tempfile::TempDir;
 
-use crate::nodes::Nodes;
-use crate::{Container, KEEPALIVED, PYTHON, docker_ok, mount, shared_folder, write};
-
-/// keepalived of node `id` as Docker Compose runs it. Nothing answers here, so the check's verdict counts for nothing;
-/// everything else that it does is real.
-fn start(nodes: &Nodes, id: usize) -> (Container, TempDir) {
-    let mut env = nodes.envs[id - 1].clone();
-    env.profile = Profile::Fast;
-    let files = render(&env).unwrap();
-    let folder = shared_folder();
-    write(folder.path(), "keepalived.conf", &files.get(CONFIG_PATH).unwrap().contents);
-    write(folder.path(), "check", &files.get(CHECK_PATH).unwrap().contents);
-    write(folder.path(), "check_haproxy.sh", "bash /config/check \"$@\"\nexit 0\n");
-    let args = [
-        "--cap-add=NET_ADMIN",
-        "--cap-add=NET_BROADCAST",
-        "--cap-add=NET_RAW",
-        &mount(folder.path(), "/config"),
-        KEEPALIVED,
-        "keepalived",
-        "--dont-fork",
-        "--log-console",
-        "--use-file",
-        "/config/keepalived.conf",
-    ];
-    (nodes.start_service_on(id, &args), folder)
-}
+use crate::nodes::{Nodes, check_that_says_yes};
+use crate::{Container, KEEPALIVED, PYTHON, docker_ok};
 
 /// Watches for 6 s; what it prints is for [`seconds`].
 fn watch(node: &Container, has: &str) -> Child {
@@ -65,9 +37,9 @@ fn a_keepalived_that_stood_still_leaves_the_vip_where_it_went_meanwhile() {
     let vip = nodes.envs[0].local.topology().vip().ip();
     let has = format!("ip -4 -o address show dev eth0 to {vip} | grep -q .");
     let (first, second) = (nodes.machine(1), nodes.machine(2));
-    let (frozen, _folder) = start(&nodes, 1);
+    let (frozen, _folder) = nodes.start_keepalived(1, check_that_says_yes);
     first.wait_for(&has);
-    let (_other, _folder) = start(&nodes, 2);
+    let (_other, _folder) = nodes.start_keepalived(2, check_that_says_yes);
     first.wait_for(&format!("{has} && ip -4 -o address show dev eth0 to {vip} | grep -q 'valid_lft 1[0-9]sec'"));
 
     // node 1 comes first wherever both are there
