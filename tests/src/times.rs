@@ -140,12 +140,10 @@ impl Times {
         10.0 + 2.0 + ELECTION + self.serves()
     }
 
-    /// A planned switchover that resumes the poolers: until a standby follows, where commits wait for one.
+    /// A planned switchover that resumes the poolers: until a standby follows, too, where commits wait for one.
     pub fn switchover(&self) -> f64 {
-        match self.durability {
-            Durability::Async => 3.0,
-            Durability::Sync | Durability::Strict => 3.0 + FOLLOWS,
-        }
+        let follows = if self.durability == Durability::Async { 0.0 } else { FOLLOWS };
+        ELECTION + self.proxy_up + follows
     }
 
     /// The VIP's next owner where its machine fell silent: three adverts and the skew.

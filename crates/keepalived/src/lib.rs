@@ -22,9 +22,6 @@ pub const LEASED_PATH: &str = "/run/vip.leased";
 /// memory, as a disk that takes no more writes would look like a machine that stood still.
 pub const LAST_PATH: &str = "/dev/shm/check_haproxy.last";
 
-/// Is there, inside the container, from when keepalived has given the VIP up until the check sees that it has taken it again.
-pub const GIVEN_UP_PATH: &str = "/run/vip.given-up";
-
 #[derive(Template)]
 #[template(path = "keepalived.conf")]
 struct Config<'a> {

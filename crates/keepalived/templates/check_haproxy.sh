@@ -20,7 +20,7 @@
 # Not sooner: whatever hangs here, keepalived notices first (it ends a run after {{ timeout }} s) and gives the VIP up itself.
 #
 # And it sends keepalived back to the start where this machine stood still. keepalived runs it as
-# `check_haproxy.sh owner`, too, when it has taken the VIP, and as `check_haproxy.sh former` when it has given it up.
+# `check_haproxy.sh owner`, too, when it has taken the VIP.
 
 me={{ me.ip() }}
 peers=({% for peer in peers %}{{ peer.ip() }}{% if !loop.last %} {% endif %}{% endfor %})
@@ -55,7 +55,6 @@ addresses() {
 
 start_anew() {
     local address device
-    touch {{ crate::GIVEN_UP_PATH }}
     while read -r address device; do
         ip -4 address flush dev "$device" to "$address"
     done < <(addresses)
@@ -96,37 +95,22 @@ reach() {
 }
 
 # Only an address that is there: one that is not would be added. Where keepalived drops it at that very moment, it
-# is added all the same, beside that of the VIP's next owner. So whoever comes second, this or keepalived's word that it
-# has given the VIP up, takes away what is left.
+# is added all the same, beside that of the VIP's next owner. The kernel takes `noprefixroute` for an address that it
+# adds, and not for one that it changes, so by this word such a one is told from keepalived's, and goes at once.
 renew_lease() {
-    renew
-    drop_what_is_left
-}
-
-renew() {
-    local address device
+    local address device shown
     # a run that stood still itself knows nothing any more
     (($(uptime) - began < 5)) || return
     while read -r address device; do
-        # keepalived alone sets it for good: it has taken the VIP again. Forgotten first, then looked at, as it may drop it now
-        if [ -e {{ crate::GIVEN_UP_PATH }} ]; then
-            [ -n "$(ip -4 -o address show permanent dev "$device" to "$address" 2>/dev/null)" ] || continue
-            rm -f {{ crate::GIVEN_UP_PATH }}
-        fi
-        [[ $(ip -4 -o address show dev "$device" to "$address" 2>/dev/null) =~ inet\ ("$address"/[0-9]+) ]] ||
-            continue
-        ip address change "${BASH_REMATCH[1]}" dev "$device" valid_lft {{ lease }} preferred_lft {{ lease }} 2>/dev/null
-        echo "$address $device" >{{ crate::LEASED_PATH }}
+        shown=$(ip -4 -o address show dev "$device" to "$address" 2>/dev/null)
+        [[ $shown =~ inet\ ("$address"/[0-9]+) ]] || continue
+        [[ $shown == *noprefixroute* ]] || {
+            ip address change "${BASH_REMATCH[1]}" dev "$device" noprefixroute \
+                valid_lft {{ lease }} preferred_lft {{ lease }} 2>/dev/null
+            echo "$address $device" >{{ crate::LEASED_PATH }}
+        }
+        ip -4 address flush noprefixroute dev "$device" to "$address" 2>/dev/null
         return
-    done < <(addresses)
-}
-
-# Only what has a lease.
-drop_what_is_left() {
-    local address device
-    [ -e {{ crate::GIVEN_UP_PATH }} ] || return
-    while read -r address device; do
-        ip -4 address flush dynamic dev "$device" to "$address" 2>/dev/null
     done < <(addresses)
 }
 
@@ -150,11 +134,6 @@ take_up_peers() {
     [[ $was != "$started "* ]] || kill -HUP 1
 }
 
-if [ "${1:-}" = former ]; then
-    touch {{ crate::GIVEN_UP_PATH }}
-    drop_what_is_left
-    exit 0
-fi
 began=$(uptime)
 # keepalived's start, in ticks
 started=$(cut -d ' ' -f 22 /proc/1/stat)

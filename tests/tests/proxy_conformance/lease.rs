@@ -15,7 +15,9 @@ use crate::{KEEPALIVED, PYTHON, write};
 const LATE_IP: &str = r#"#!/bin/bash
 if [ "$1 $2" = "address change" ]; then
     while [ -n "$(/usr/sbin/ip -4 -o address show dev "$5" to "${3%/*}")" ]; do sleep 0.02; done
+    /usr/sbin/ip "$@"
     touch /tmp/changed
+    exit
 fi
 exec /usr/sbin/ip "$@"
 "#;
