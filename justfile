@@ -35,10 +35,11 @@ install dir:
 bless:
     BLESS=1 cargo test --locked -p pgstack-compose -p pgstack-haproxy -p pgstack-keepalived -p pgstack-patroni -p pgstack-pgbouncer --test render
     BLESS=1 cargo test --locked -p pgstack-env --test fixtures
-    BLESS=1 cargo test --locked -p pgstack-health --test troubles
+    BLESS=1 cargo test --locked -p pgstack-health
 
 # measure how long a cluster takes from nothing; the result belongs into docs/performance.md
 bench-deploy *args:
+    cargo build --locked --bins
     cargo run --locked -p pgstack-tests --example bench_deploy -- {{ args }}
 
 # play every fault scenario on a lab of its own and write docs/faults.md (--help shows what can be chosen)

@@ -64,7 +64,7 @@ impl Report {
             "D no acknowledged row is missing on any node, W no node acknowledges after another one on a later timeline has,".to_owned(),
             "V one owner of the VIP (two for one advert at most, or while they cannot hear each other), H all members stream on".to_owned(),
             "one timeline within 120 s, with nobody doing anything. Bounds are computed from what the cluster is set to".to_owned(),
-            "(`tests/src/times.rs`); the machines share two cores, for which each bound has two seconds.".to_owned(),
+            "(`tests/src/times.rs`); the machines share two cores, for which those of writes have two seconds.".to_owned(),
             String::new(),
             format!("Settings of the last run: {}.", self.settings),
             String::new(),
