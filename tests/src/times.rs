@@ -233,4 +233,12 @@ mod tests {
         assert!((slow.process_killed() - quick.process_killed() - 8.0).abs() < 1e-9);
         assert!((slow.demoted() - quick.demoted() - 22.0).abs() < 1e-9);
     }
+
+    #[test]
+    fn a_switchover_may_take_longer_where_commits_wait_for_a_standby() {
+        let [plain, waits] =
+            [false, true].map(|waits| Times::read(&serde_json::json!({ "synchronous_mode": waits }), FILES));
+        assert!((plain.switchover() - 5.0).abs() < 1e-9, "{}", plain.switchover());
+        assert!((waits.switchover() - 7.5).abs() < 1e-9, "{}", waits.switchover());
+    }
 }
