@@ -98,18 +98,16 @@ reach() {
 # is added all the same, beside that of the VIP's next owner. The kernel takes `noprefixroute` for an address that it
 # adds, and not for one that it changes, so by this word such a one is told from keepalived's, and goes at once.
 renew_lease() {
-    local address device shown
+    local address device
     # a run that stood still itself knows nothing any more
     (($(uptime) - began < 5)) || return
     while read -r address device; do
-        shown=$(ip -4 -o address show dev "$device" to "$address" 2>/dev/null)
-        [[ $shown =~ inet\ ("$address"/[0-9]+) ]] || continue
-        [[ $shown == *noprefixroute* ]] || {
-            ip address change "${BASH_REMATCH[1]}" dev "$device" noprefixroute \
-                valid_lft {{ lease }} preferred_lft {{ lease }} 2>/dev/null
-            echo "$address $device" >{{ crate::LEASED_PATH }}
-        }
+        [[ $(ip -4 -o address show dev "$device" to "$address" 2>/dev/null) =~ inet\ ("$address"/[0-9]+) ]] ||
+            continue
+        ip address change "${BASH_REMATCH[1]}" dev "$device" noprefixroute \
+            valid_lft {{ lease }} preferred_lft {{ lease }} 2>/dev/null
         ip -4 address flush noprefixroute dev "$device" to "$address" 2>/dev/null
+        echo "$address $device" >{{ crate::LEASED_PATH }}
         return
     done < <(addresses)
 }
