@@ -68,7 +68,11 @@ proptest! {
         for env in &nodes {
             let config = config(env);
             let servers = env.local.topology().nodes().map(|node| {
-                format!("server {} {} check", node.patroni_name(), node.postgres_address())
+                let name = node.patroni_name();
+                let way = section(&config, &format!("listen {name}"));
+                assert!(way.contains(&format!("bind abns@{name}").as_str()), "{way:?}");
+                assert!(way.contains(&format!("server postgres {}", node.postgres_address()).as_str()), "{way:?}");
+                format!("server {name} abns@{name} check addr {}", node.ip())
             }).collect::<Vec<_>>();
             for backend in ["backend primary", "backend replicas"] {
                 let lines = section(&config, backend);

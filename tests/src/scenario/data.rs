@@ -80,7 +80,7 @@ pub(super) async fn full_disk(s: &mut Stage<'_>) {
     let endpoint = s.straight_to(&node).await;
     drop(endpoint.query(fill, Duration::from_secs(20)).await);
     tokio::time::sleep(Duration::from_secs_f64(s.times.leader_gone())).await;
-    s.at_most_promotions(before + 1).await;
+    s.at_most_promotions_after(before, 1).await;
     let errors = s.errors(from);
     s.figure(format!("{errors} errors at 6432 while it was full, led by node {} then", s.leader().await.id()));
     let freed = s.now();

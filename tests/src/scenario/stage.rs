@@ -158,7 +158,12 @@ impl<'a> Stage<'a> {
 
     /// There were at most so many promotions.
     pub async fn at_most_promotions(&mut self, most: u64) {
-        let promotions = self.promotions().await;
+        self.at_most_promotions_after(0, most).await;
+    }
+
+    /// There were at most so many promotions beside the `own` that the scenario asked for.
+    pub async fn at_most_promotions_after(&mut self, own: u64, most: u64) {
+        let promotions = self.promotions().await.and_then(|count| count.checked_sub(own));
         let figure = promotions.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
         self.check(promotions.is_some_and(|count| count <= most), format!("promotions {figure} (≤ {most})"));
     }

@@ -187,3 +187,27 @@ fn connections_go_where_they_belong_and_survive_a_reload() {
     nodes.set_role(1, "neither");
     wait_for_server(&nodes, 5001, &["node3"]);
 }
+
+/// HAProxy 3.0 never again thinks of a client that it is still connecting to a server when that server is marked down.
+#[test]
+fn a_client_that_waits_for_a_server_is_let_go_when_that_is_marked_down() {
+    if !docker_or_skip(HAPROXY) || !docker_or_skip(PYTHON) {
+        return;
+    }
+    let nodes = Nodes::start();
+    nodes.set_role(2, "primary");
+    let (haproxy, _folder) = nodes.start_haproxy(1);
+    haproxy.wait_for("curl -fs http://127.0.0.1:8404/primary");
+    wait_for_server(&nodes, 5000, &["node2"]);
+    let sessions =
+        "curl -s -u admin:stats-secret-5 'http://127.0.0.1:8404/stats;csv' | grep '^write,FRONTEND,' | cut -d, -f5";
+    // connections are answered, and the answers go nowhere
+    nodes.machine(2).exec_ok(&["ip", "rule", "add", "ipproto", "tcp", "sport", "5432", "blackhole"]);
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| nodes.connect(1, 5000).server.clone());
+        haproxy.wait_for(&format!("[ $({sessions}) = 1 ]"));
+        nodes.set_role(2, "neither");
+        assert_eq!(client.join().unwrap(), "closed");
+    });
+    haproxy.wait_for(&format!("[ $({sessions}) = 0 ]"));
+}
