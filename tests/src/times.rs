@@ -140,10 +140,11 @@ impl Times {
         10.0 + 2.0 + ELECTION + self.serves()
     }
 
-    /// A planned switchover that resumes the poolers: until a standby follows, too, where commits wait for one.
+    /// A planned switchover that resumes the poolers: PostgreSQL stops, another is promoted, HAProxy sees it; until a
+    /// standby follows, too, where commits wait for one.
     pub fn switchover(&self) -> f64 {
         let follows = if self.durability == Durability::Async { 0.0 } else { FOLLOWS };
-        3.0 + follows
+        2.0 + 1.0 + self.proxy_up + follows
     }
 
     /// The VIP's next owner where its machine fell silent: three adverts and the skew.
@@ -238,7 +239,7 @@ mod tests {
     fn a_switchover_may_take_longer_where_commits_wait_for_a_standby() {
         let [plain, waits] =
             [false, true].map(|waits| Times::read(&serde_json::json!({ "synchronous_mode": waits }), FILES));
-        assert!((plain.switchover() - 3.0).abs() < 1e-9, "{}", plain.switchover());
-        assert!((waits.switchover() - 5.5).abs() < 1e-9, "{}", waits.switchover());
+        assert!((plain.switchover() - 3.0 - plain.proxy_up).abs() < 1e-9, "{}", plain.switchover());
+        assert!((waits.switchover() - plain.switchover() - 2.5).abs() < 1e-9, "{}", waits.switchover());
     }
 }
