@@ -239,7 +239,7 @@ mod tests {
     fn a_switchover_may_take_longer_where_commits_wait_for_a_standby() {
         let [plain, waits] =
             [false, true].map(|waits| Times::read(&serde_json::json!({ "synchronous_mode": waits }), FILES));
-        assert!((plain.switchover() - 3.0 - plain.proxy_up).abs() < 1e-9, "{}", plain.switchover());
-        assert!((waits.switchover() - plain.switchover() - 2.5).abs() < 1e-9, "{}", waits.switchover());
+        assert!((plain.switchover() - 5.0).abs() < 1e-9, "{}", plain.switchover());
+        assert!((waits.switchover() - 7.5).abs() < 1e-9, "{}", waits.switchover());
     }
 }

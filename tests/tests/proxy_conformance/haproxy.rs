@@ -188,7 +188,7 @@ fn connections_go_where_they_belong_and_survive_a_reload() {
     wait_for_server(&nodes, 5001, &["node3"]);
 }
 
-/// HAProxy 3.0 never again thinks of a client that it is still connecting to a server when that server is marked down.
+/// HAProxy 3.0 forgets for ever whom it is still connecting to a server that it marks down.
 #[test]
 fn a_client_that_waits_for_a_server_is_let_go_when_that_is_marked_down() {
     if !docker_or_skip(HAPROXY) || !docker_or_skip(PYTHON) {
