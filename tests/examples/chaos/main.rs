@@ -1,6 +1,7 @@
 //! Random faults under load; a run that fails is shrunk. `just chaos --seed S --minutes M`
 #![expect(clippy::print_stdout, reason = "it reports")]
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +10,9 @@ use futures_util::FutureExt as _;
 use pgstack_tests::chaos::play::play;
 use pgstack_tests::chaos::schedule::Schedule;
 use pgstack_tests::chaos::shrink::shrink;
+use pgstack_tests::checker::Violation;
 use pgstack_tests::cluster::serving;
+use pgstack_tests::history::{History, Origin};
 use pgstack_tests::scenario::judge::Played;
 use pgstack_tests::settings::Settings;
 use pgstack_tests::times::Times;
@@ -80,5 +83,22 @@ fn tell(played: &Played) {
     println!("clients: {}", played.history);
     for check in &played.checks {
         println!("{} {}", if check.holds { "ok  " } else { "FAIL" }, check.what);
+    }
+    for violation in &played.violations {
+        if let Violation::Lost { ids, .. } = violation {
+            return tell_lost(&played.history, ids);
+        }
+    }
+}
+
+/// Beside the times of the faults: who acknowledged what is lost, and each timeline's first row.
+fn tell_lost(history: &History, ids: &BTreeSet<i64>) {
+    let mut timelines = BTreeSet::new();
+    for operation in &history.operations {
+        let Some(Origin { node, timeline }) = operation.origin else { continue };
+        if timelines.insert(timeline) || ids.contains(&operation.id) {
+            let (id, via, ended) = (operation.id, operation.via, operation.ended.as_secs_f64());
+            println!("{ended:10.1} s  {id} through {via}: acknowledged by node {node} on timeline {timeline}");
+        }
     }
 }
