@@ -10,13 +10,13 @@ mod error;
 mod files;
 mod fix_address;
 mod logins;
+mod momentary;
 mod patroni_keys;
 mod reclone;
 mod remove_node;
 mod reset_etcd;
 mod settings;
 mod site;
-mod slots_ttl;
 mod switchover;
 
 pub use bootstrap::{Bootstrap, bootstrap};

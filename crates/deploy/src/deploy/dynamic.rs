@@ -11,9 +11,10 @@ use pgstack_topology::{Node, NodeId};
 use serde_json::Value;
 
 use super::{durability, services};
+use crate::DeployError;
+use crate::momentary::Momentary;
 use crate::patroni_keys::CONFIG;
 use crate::site::Site;
-use crate::{DeployError, slots_ttl};
 
 /// How long Patroni may take on top of loop_wait to see a change in the DCS.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -63,13 +64,15 @@ pub(super) async fn enforce(site: &Site<'_>) -> Result<(), DeployError> {
     Ok(())
 }
 
-/// What a `remove-node` that was killed has left shortened. Best effort: the next one does it, too.
+/// What a `remove-node` or a `switchover` that was killed has left changed. Best effort: the next one does it, too.
 async fn put_back(site: &Site<'_>) {
-    if let Some(was) = config(site).await.ok().as_ref().and_then(slots_ttl::kept)
-        && here(site).patch_config(&slots_ttl::restored(&was)).await.is_ok()
-    {
-        site.console
-            .note(&format!("  {} is put back, which a remove-node had shortened for a moment", slots_ttl::NAME));
+    let Ok(config) = config(site).await else { return };
+    for setting in Momentary::ALL {
+        if let Some(was) = setting.kept(&config)
+            && here(site).patch_config(&setting.restored(&was)).await.is_ok()
+        {
+            site.console.note(&format!("  {setting} is put back, which was changed for a moment"));
+        }
     }
 }
 

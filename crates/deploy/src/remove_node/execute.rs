@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use super::RemovalRefusal;
 use super::observe::{Observed, leader};
 use super::plan::Step;
+use crate::momentary::SLOTS_TTL;
 use crate::patroni_keys::MEMBERS;
 use crate::site::Site;
-use crate::{DeployError, slots_ttl, switchover};
+use crate::{DeployError, switchover};
 
 /// One change of etcd's member list may take this long at most: etcd refuses for 5 s after each.
 const ONE_CHANGE: Duration = Duration::from_secs(60);
@@ -40,11 +41,11 @@ pub(super) async fn carry_out(site: &Site<'_>, step: &Step, observed: &Observed)
             }
             Ok(())
         }
-        Step::ShortenRetention { was } => patch(site, observed, &slots_ttl::shortened(was)).await,
-        Step::RestoreRetention { was } => patch(site, observed, &slots_ttl::restored(was)).await,
+        Step::ShortenRetention { was } => patch(site, observed, &SLOTS_TTL.changed(was, 1)).await,
+        Step::RestoreRetention { was } => patch(site, observed, &SLOTS_TTL.restored(was)).await,
         // the same once more changes nothing, and wakes Patroni's leader up
         Step::AwaitForgotten { .. } => {
-            patch(site, observed, &json!({ slots_ttl::NAME: 1 })).await?;
+            patch(site, observed, &json!({ SLOTS_TTL.name: 1 })).await?;
             site.pause().await;
             Ok(())
         }
@@ -64,7 +65,7 @@ pub(super) async fn carry_out(site: &Site<'_>, step: &Step, observed: &Observed)
 /// When a removal fails while Patroni keeps slots for a moment only: puts that back if it can be.
 pub(super) async fn restore(site: &Site<'_>, observed: &Observed) -> Result<(), DeployError> {
     let config = site.observer.control(primary(site, observed)?, &site.env.restapi_password).config().await?;
-    match slots_ttl::kept(&config) {
+    match SLOTS_TTL.kept(&config) {
         Some(was) => carry_out(site, &Step::RestoreRetention { was }, observed).await,
         None => Ok(()),
     }

@@ -11,9 +11,10 @@ use pgstack_topology::{Node, NodeId, port};
 use serde_json::Value;
 
 use super::Sign;
+use crate::DeployError;
+use crate::momentary::SLOTS_TTL;
 use crate::patroni_keys::{MEMBERS, STATUS};
 use crate::site::Site;
-use crate::{DeployError, slots_ttl};
 
 /// Everything that a plan rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,8 +180,8 @@ async fn primary(site: &Site<'_>, node: Node, target: NodeId) -> Result<(bool, P
     let primary = Primary {
         node: node.id(),
         has_slot: !slots.is_empty(),
-        slots_ttl: config.get(slots_ttl::NAME).cloned().unwrap_or_default(),
-        kept_slots_ttl: slots_ttl::kept(&config),
+        slots_ttl: config.get(SLOTS_TTL.name).cloned().unwrap_or_default(),
+        kept_slots_ttl: SLOTS_TTL.kept(&config),
     };
     Ok((active, primary))
 }

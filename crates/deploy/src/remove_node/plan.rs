@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::observe::Observed;
 use super::{RemovalRefusal, Sign, refusal};
-use crate::slots_ttl::NAME as SLOTS_TTL;
+use crate::momentary::SLOTS_TTL;
 
 /// One of the things to do. After each the world is looked at again.
 #[derive(Debug, Clone, PartialEq, Eq)]
