@@ -104,6 +104,15 @@ fn synchronous_mode_without_a_standby_and_maintenance_mode_promote_nobody() {
     assert!(survives(&snapshot)[0].starts_with("no more loss 1 of 3 nodes can lead"), "{:?}", survives(&snapshot));
     dcs(&mut snapshot, |dcs| dcs.sync_standbys.push(id(2).patroni_name()));
     assert!(survives(&snapshot)[0].starts_with("2 more losses"));
+    // nobody takes its place before it is gone for Patroni, too; one of a quorum may lead all the same
+    let mut lags = snapshot.clone();
+    silence(&mut lags.nodes[1], "no answer in time");
+    assert_eq!(
+        survives(&lags)[0],
+        "no more loss nobody but a synchronous standby may lead now, and node 2 does not answer"
+    );
+    dcs(&mut lags, |dcs| dcs.config["synchronous_mode"] = "quorum".into());
+    assert!(survives(&lags)[0].starts_with("1 more loss"), "{:?}", survives(&lags));
     patroni(&mut snapshot, 1, |patroni| patroni.paused = true);
     assert_eq!(survives(&snapshot)[0], "no more loss maintenance mode: Patroni promotes nobody");
 }

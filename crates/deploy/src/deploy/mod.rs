@@ -1,7 +1,7 @@
 //! `deploy`: from `.env` to a node that serves, in any order with the other nodes, again at any time.
 
 pub(crate) mod door;
-mod durability;
+pub(crate) mod durability;
 pub(crate) mod dynamic;
 mod fingerprint;
 mod held_back;

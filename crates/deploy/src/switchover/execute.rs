@@ -13,6 +13,7 @@ use super::SwitchoverRefusal;
 use super::observe::Observed;
 use super::pause::{LEASE, Paused, pause};
 use super::plan::Order;
+use super::synchronous;
 use crate::DeployError;
 use crate::site::Site;
 
@@ -33,13 +34,26 @@ enum Phase {
     Failed,
 }
 
-/// Everything of the order. Killed at any moment, the poolers go on by themselves, and Patroni ends what it has begun.
+/// Everything of the order. Killed at any moment, the poolers go on by themselves, and Patroni ends what it has begun; more
+/// synchronous standbys than before cost time and lose nothing, until the next `switchover` or `deploy` puts that back.
 pub(super) async fn carry_out(
     site: &Site<'_>,
     order: &Order,
     observed: &Observed,
     wait: u64,
 ) -> Result<(), DeployError> {
+    // a large future
+    let outcome = match synchronous::enough(site, order, observed).await {
+        Ok(()) => Box::pin(moved(site, order, observed, wait)).await,
+        Err(error) => Err(error),
+    };
+    synchronous::as_before(site, order, observed).await;
+    outcome?;
+    follows(site, order.from).await
+}
+
+/// From the first look at etcd until every pooler goes on.
+async fn moved(site: &Site<'_>, order: &Order, observed: &Observed, wait: u64) -> Result<(), DeployError> {
     let console = site.console;
     let (from, to) = (node(site, order.from)?, node(site, order.to)?);
     for (node, why) in &order.unpaused {
@@ -87,7 +101,7 @@ pub(super) async fn carry_out(
         order.to,
         seconds(&writes)
     ));
-    follows(site, order.from).await
+    Ok(())
 }
 
 type Costs = Vec<(NodeId, Result<Duration, String>)>;
@@ -191,7 +205,7 @@ async fn follows(site: &Site<'_>, former: NodeId) -> Result<(), DeployError> {
     }
 }
 
-fn node(site: &Site<'_>, id: NodeId) -> Result<Node, DeployError> {
+pub(super) fn node(site: &Site<'_>, id: NodeId) -> Result<Node, DeployError> {
     let found = site.env.local.topology().node(id);
     found.ok_or(DeployError::Switchover(SwitchoverRefusal::Unknown { node: id }))
 }

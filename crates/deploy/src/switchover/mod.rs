@@ -9,6 +9,7 @@ mod observe;
 mod pause;
 mod plan;
 mod refusal;
+mod synchronous;
 #[cfg(test)]
 mod tests;
 

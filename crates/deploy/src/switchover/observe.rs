@@ -10,7 +10,8 @@ use pgstack_topology::{Node, NodeId};
 use serde_json::Value;
 
 use crate::DeployError;
-use crate::deploy::dynamic;
+use crate::deploy::{durability, dynamic};
+use crate::momentary::SYNC_COUNT;
 use crate::site::Site;
 
 /// How long a pooler may take to say how it is.
@@ -27,8 +28,24 @@ pub(super) struct Observed {
     pub(super) etcd: pgstack_etcd::Observed,
     /// `maximum_lag_on_failover`.
     pub(super) maximum_lag: u64,
-    /// Only a replica that follows synchronously may lead.
-    pub(super) synchronous: bool,
+    /// Who may lead.
+    pub(super) synchronous: Synchronous,
+    /// `synchronous_node_count` as it stands, or as it was before it was changed for a moment; null where Patroni's
+    /// default counts.
+    pub(super) sync_count: Value,
+    /// A switchover that was killed has left it changed.
+    pub(super) sync_count_is_kept: bool,
+}
+
+/// `synchronous_mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Synchronous {
+    /// Any replica may lead.
+    Off,
+    /// Any replica of the quorum may.
+    Quorum,
+    /// Only those may that Patroni has chosen, `synchronous_node_count` of them.
+    Chosen,
 }
 
 /// One node.
@@ -37,6 +54,8 @@ pub(super) struct Seen {
     pub(super) node: NodeId,
     /// `None`: its Patroni does not answer.
     pub(super) instance: Option<Instance>,
+    /// It is a synchronous standby, as etcd has it: a replica's Patroni may say so a round too late.
+    pub(super) synchronous: bool,
     pub(super) pooler: Pooler,
 }
 
@@ -69,27 +88,41 @@ impl Observed {
 /// Looks at everything at once.
 pub(super) async fn observe(site: &Site<'_>) -> Result<Observed, DeployError> {
     let poolers = join_all(site.env.local.topology().nodes().map(|node| pooler(site, node)));
-    let (instances, peers, config, poolers) = tokio::join!(
+    let (instances, peers, config, sync, poolers) = tokio::join!(
         dynamic::instances(site),
         ask_all(&site.desired, Timeouts::default()),
-        dynamic::config(site),
+        // large futures
+        Box::pin(dynamic::config(site)),
+        Box::pin(durability::sync_key(site)),
         poolers
     );
     let config = config?;
     let nodes = instances.into_iter().zip(poolers);
-    let nodes = nodes.map(|((node, instance), pooler)| Seen { node: node.id(), instance, pooler }).collect();
+    let standbys = sync.map(|sync| sync.standbys).unwrap_or_default();
+    let nodes = nodes.map(|((node, instance), pooler)| {
+        let synchronous = standbys.contains(&node.patroni_name());
+        Seen { node: node.id(), instance, synchronous, pooler }
+    });
+    let nodes = nodes.collect();
     let etcd = pgstack_etcd::Observed { my_data: DataDir::Empty, mark: None, running: false, peers };
     let maximum_lag = config.get("maximum_lag_on_failover").and_then(Value::as_u64).unwrap_or(MAXIMUM_LAG);
-    Ok(Observed { nodes, etcd, maximum_lag, synchronous: is_on(config.get("synchronous_mode")) })
+    let synchronous = synchronous(config.get("synchronous_mode"));
+    let kept = SYNC_COUNT.kept(&config);
+    let sync_count_is_kept = kept.is_some();
+    let sync_count = kept.unwrap_or_else(|| config.get(SYNC_COUNT.name).cloned().unwrap_or_default());
+    Ok(Observed { nodes, etcd, maximum_lag, synchronous, sync_count, sync_count_is_kept })
 }
 
 /// Patroni takes `quorum` and all that YAML and its users call true.
-fn is_on(mode: Option<&Value>) -> bool {
+fn synchronous(mode: Option<&Value>) -> Synchronous {
     match mode {
-        Some(Value::Bool(on)) => *on,
-        Some(Value::String(word)) => matches!(word.to_lowercase().as_str(), "on" | "true" | "yes" | "1" | "quorum"),
-        Some(Value::Number(number)) => number.as_u64() != Some(0),
-        _ => false,
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("quorum") => Synchronous::Quorum,
+        Some(Value::String(word)) if matches!(word.to_lowercase().as_str(), "on" | "true" | "yes" | "1") => {
+            Synchronous::Chosen
+        }
+        Some(Value::Bool(true)) => Synchronous::Chosen,
+        Some(Value::Number(number)) if number.as_u64() != Some(0) => Synchronous::Chosen,
+        _ => Synchronous::Off,
     }
 }
 

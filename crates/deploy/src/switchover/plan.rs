@@ -7,7 +7,8 @@ use pgstack_topology::NodeId;
 use serde_json::Value;
 
 use super::SwitchoverRefusal;
-use super::observe::{Observed, Pooler, Seen};
+use super::observe::{Observed, Pooler, Seen, Synchronous};
+use crate::momentary::SYNC_COUNT;
 
 /// What the user asked for, as far as it decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(super) enum Plan {
 pub(super) struct Order {
     pub(super) from: NodeId,
     pub(super) to: NodeId,
+    /// How many standbys are made synchronous for this moment, so that the new primary is one of them.
+    pub(super) sync_count: Option<u64>,
     /// Where etcd's leader goes, when it is on the new primary's node.
     pub(super) etcd_to: Option<NodeId>,
     /// The poolers to pause.
@@ -38,7 +41,10 @@ pub(super) struct Order {
 
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, to, etcd_to, pause, unpaused } = self;
+        let Self { from, to, sync_count, etcd_to, pause, unpaused } = self;
+        if let Some(count) = sync_count {
+            writeln!(f, "- Patroni: {SYNC_COUNT} is {count} meanwhile, so that node {to} follows synchronously, too")?;
+        }
         if let Some(etcd_to) = etcd_to {
             writeln!(f, "- etcd: node {etcd_to} leads instead of node {to}")?;
         }
@@ -78,7 +84,8 @@ pub(super) fn plan(wish: Wish, observed: &Observed) -> Result<Plan, SwitchoverRe
         return Err(SwitchoverRefusal::NoQuorum);
     }
     let to = candidate(wish.to, from, primary, observed)?;
-    let mut order = Order { from, to, etcd_to: None, pause: Vec::new(), unpaused: Vec::new() };
+    let sync_count = sync_count(to, from, primary, observed);
+    let mut order = Order { from, to, sync_count, etcd_to: None, pause: Vec::new(), unpaused: Vec::new() };
     if observed.etcd_leader() == Some(to) {
         let others = observed.etcd_voters().map(|(node, _)| node).filter(|node| *node != to);
         // the former primary's node comes last: it has most to do
@@ -118,10 +125,22 @@ fn candidate(
             continue;
         }
         let said = seen.instance.as_ref();
-        let asynchronous = !said.is_some_and(|said| said.sync_standby || said.quorum_standby);
-        fit.push((asynchronous, said.and_then(|said| lag(primary, said)), seen.node));
+        fit.push((!seen.synchronous, said.and_then(|said| lag(primary, said)), seen.node));
     }
     fit.into_iter().min().map(|(_, _, node)| node).ok_or(SwitchoverRefusal::NoCandidate { reasons })
+}
+
+/// How many synchronous standbys Patroni most likely needs so that `to` is one of them: it takes those first that are
+/// synchronous already, then those that lack least. `None` where `to` is one, or need not be.
+fn sync_count(to: NodeId, from: NodeId, primary: &Instance, observed: &Observed) -> Option<u64> {
+    let replicas = || observed.nodes.iter().filter(|seen| seen.node != from);
+    if observed.synchronous != Synchronous::Chosen || replicas().any(|seen| seen.node == to && seen.synchronous) {
+        return None;
+    }
+    // no more than that: commits would wait for one that is far behind, too
+    let first = replicas().filter(|seen| seen.synchronous || unfit(seen, primary, observed).is_none());
+    let was = observed.sync_count.as_u64().unwrap_or(1);
+    u64::try_from(first.count()).ok().map(|count| count.max(was))
 }
 
 /// Why a replica may not lead now.
@@ -138,8 +157,14 @@ fn unfit(seen: &Seen, primary: &Instance, observed: &Observed) -> Option<Unfit> 
     if said.timeline != primary.timeline {
         return Some(Unfit::OtherTimeline);
     }
-    if observed.synchronous && !(said.sync_standby || said.quorum_standby) {
-        return Some(Unfit::NotSynchronous);
+    let never = is_set(&tag("nosync")) || tag("sync_priority").as_i64() == Some(0);
+    match observed.synchronous {
+        Synchronous::Quorum | Synchronous::Chosen if never && !seen.synchronous => {
+            return Some(Unfit::NeverSynchronous);
+        }
+        // Patroni takes it in within its next rounds
+        Synchronous::Quorum if !seen.synchronous => return Some(Unfit::NotSynchronous),
+        _ => {}
     }
     match lag(primary, said) {
         None => Some(Unfit::LagUnknown),
@@ -167,6 +192,8 @@ pub enum Unfit {
     },
     /// It is on another timeline.
     OtherTimeline,
+    /// Only synchronous replicas may lead, and its tags forbid it to be one.
+    NeverSynchronous,
     /// Only synchronous replicas may lead.
     NotSynchronous,
     /// It does not say how much it lacks.
@@ -183,7 +210,7 @@ pub enum Unfit {
 impl Unfit {
     /// Whether it may pass by itself within seconds.
     pub(super) fn passes(&self) -> bool {
-        matches!(self, Self::LagUnknown | Self::Lags { .. })
+        matches!(self, Self::NotSynchronous | Self::LagUnknown | Self::Lags { .. })
     }
 }
 
@@ -194,6 +221,9 @@ impl fmt::Display for Unfit {
             Self::Tagged => f.write_str("is tagged never to lead (nofailover or failover_priority 0)"),
             Self::DoesNotStream { state } => write!(f, "does not stream ({})", state.escape_debug()),
             Self::OtherTimeline => f.write_str("is on another timeline than the primary"),
+            Self::NeverSynchronous => {
+                f.write_str("is tagged never to follow synchronously (nosync or sync_priority 0)")
+            }
             Self::NotSynchronous => f.write_str("does not follow synchronously, which synchronous_mode asks for"),
             Self::LagUnknown => f.write_str("does not say how far it is behind"),
             Self::Lags { bytes, limit } => {

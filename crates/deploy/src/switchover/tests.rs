@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::SwitchoverRefusal;
-use super::observe::{Observed, Pooler, Seen};
+use super::observe::{Observed, Pooler, Seen, Synchronous};
 use super::plan::{Order, Plan, Unfit, Wish, plan};
 
 const ANY: Wish = Wish { to: None, unpaused: false };
@@ -49,6 +49,7 @@ fn healthy(nodes: u8, etcd: u8) -> Observed {
     let seen = |number: u8| Seen {
         node: id(number),
         instance: Some(if number == 1 { primary(10_000_000) } else { replica(10_000_000) }),
+        synchronous: false,
         pooler: Pooler::Open,
     };
     let peer = |number: u8| {
@@ -71,7 +72,9 @@ fn healthy(nodes: u8, etcd: u8) -> Observed {
             peers: (1..=nodes).map(peer).collect(),
         },
         maximum_lag: 1_048_576,
-        synchronous: false,
+        synchronous: Synchronous::Off,
+        sync_count: Value::Null,
+        sync_count_is_kept: false,
     }
 }
 
@@ -129,14 +132,40 @@ fn a_node_that_is_not_fit_is_named_with_its_reason() {
 }
 
 #[test]
-fn with_synchronous_mode_only_a_synchronous_replica_leads() {
+fn of_a_quorum_only_a_synchronous_replica_leads() {
     let mut observed = healthy(3, 1);
-    observed.synchronous = true;
+    observed.synchronous = Synchronous::Quorum;
     assert!(matches!(plan(ANY, &observed), Err(SwitchoverRefusal::NoCandidate { .. })));
-    said(&mut observed, 3).quorum_standby = true;
+    observed.nodes[2].synchronous = true;
     assert_eq!(ordered(ANY, &observed).to, id(3));
     let refusal = plan(to(2), &observed).expect_err("refused");
     assert!(refusal.to_string().contains("does not follow synchronously"), "{refusal}");
+    assert!(refusal.passes(), "Patroni takes it in soon");
+    said(&mut observed, 2).tags.insert("nosync".to_owned(), Value::Bool(true));
+    assert!(!plan(to(2), &observed).expect_err("refused").passes());
+}
+
+#[test]
+fn where_patroni_chooses_the_chosen_one_leads_and_another_is_made_one_of_them() {
+    let mut observed = healthy(6, 1);
+    observed.synchronous = Synchronous::Chosen;
+    observed.nodes[2].synchronous = true;
+    let order = ordered(ANY, &observed);
+    assert_eq!((order.to, order.sync_count), (id(3), None));
+    assert!(!order.to_string().contains("synchronous"));
+    // 4 and 5 come no sooner than 2, and nobody waits for 6, which is far behind
+    said(&mut observed, 6).xlog = Some(Xlog { replayed_location: Some(1), ..Xlog::default() });
+    let order = ordered(to(2), &observed);
+    assert_eq!((order.to, order.sync_count), (id(2), Some(4)));
+    assert!(order.to_string().contains("- Patroni: synchronous_node_count is 4 meanwhile, so that node 2 follows"));
+    // the chosen one is counted, whatever it is; and never are there fewer than before
+    said(&mut observed, 3).replication_state = None;
+    assert_eq!(ordered(ANY, &observed).sync_count, Some(4));
+    observed.sync_count = json!(5);
+    assert_eq!(ordered(ANY, &observed).sync_count, Some(5));
+    said(&mut observed, 2).tags.insert("sync_priority".to_owned(), json!(0));
+    let refusal = plan(to(2), &observed).expect_err("refused");
+    assert!(refusal.to_string().contains("is tagged never to follow synchronously"), "{refusal}");
 }
 
 #[test]
@@ -168,13 +197,12 @@ fn pooler() -> impl Strategy<Value = Pooler> {
 }
 
 fn instance() -> impl Strategy<Value = Option<Instance>> {
-    let shape = (any::<bool>(), 0_u8..8, prop_oneof![Just(3_u64), Just(2)], 8_000_000_u64..10_100_000, any::<bool>());
+    let shape = (any::<bool>(), 0_u8..8, prop_oneof![Just(3_u64), Just(2)], 8_000_000_u64..10_100_000);
     prop_oneof![
         1 => Just(None),
-        6 => shape.prop_map(|(streams, tagged, timeline, at, sync)| {
+        6 => shape.prop_map(|(streams, tagged, timeline, at)| {
             let mut said = replica(at);
             said.timeline = Some(timeline);
-            said.sync_standby = sync;
             if !streams && tagged < 4 {
                 said.replication_state = None;
             }
@@ -189,16 +217,16 @@ fn instance() -> impl Strategy<Value = Option<Instance>> {
 proptest! {
     #[test]
     fn whatever_is_seen_only_a_healthy_replica_is_chosen_and_no_pooler_of_somebody_else_is_touched(
-        replicas in prop::collection::vec(instance(), 2..=5),
+        replicas in prop::collection::vec((instance(), any::<bool>()), 2..=5),
         poolers in prop::collection::vec(pooler(), 6),
         etcd in 1_u8..=6,
-        synchronous in any::<bool>(),
+        synchronous in prop_oneof![Just(Synchronous::Off), Just(Synchronous::Quorum), Just(Synchronous::Chosen)],
         unpaused in any::<bool>(),
         wished in prop::option::of(1_u8..=6),
     ) {
         let mut observed = healthy(u8::try_from(replicas.len()).expect("few") + 1, etcd);
-        for (seen, instance) in observed.nodes[1..].iter_mut().zip(replicas) {
-            seen.instance = instance;
+        for (seen, (instance, synchronous)) in observed.nodes[1..].iter_mut().zip(replicas) {
+            (seen.instance, seen.synchronous) = (instance, synchronous);
         }
         for (seen, pooler) in observed.nodes.iter_mut().zip(poolers) {
             seen.pooler = pooler;
@@ -216,7 +244,9 @@ proptest! {
                 let chosen = observed.nodes.iter().find(|seen| seen.node == order.to).expect("a node");
                 let said = chosen.instance.as_ref().expect("it answers");
                 prop_assert!(said.streams() && said.timeline == Some(3) && said.tags.is_empty());
-                prop_assert!(said.sync_standby || !synchronous);
+                prop_assert!(chosen.synchronous || synchronous != Synchronous::Quorum);
+                let made = order.sync_count.is_some_and(|count| (1..=5).contains(&count));
+                prop_assert_eq!(made, synchronous == Synchronous::Chosen && !chosen.synchronous);
                 let replayed = said.xlog.as_ref().and_then(|xlog| xlog.replayed_location).expect("a position");
                 prop_assert!(replayed + observed.maximum_lag >= 10_000_000);
                 prop_assert!(observed.etcd_leader() != Some(order.to) || order.etcd_to.is_some_and(|other| other != order.to));

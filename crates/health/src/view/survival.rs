@@ -145,6 +145,9 @@ fn postgres(snapshot: &Snapshot, etcd: &Margin) -> Margin {
     let others = snapshot.nodes.iter().filter(|node| node.id != leader.id);
     let refused: Vec<(NodeId, &str)> =
         others.filter_map(|node| Some((node.id, hindrance(snapshot, leader, node)?))).collect();
+    if let Some(why) = chosen_in_vain(snapshot, &refused) {
+        return Margin::Losses { count: 0, why };
+    }
     let able = snapshot.nodes.len() - refused.len();
     let mut why = format!("{able} of {} nodes can lead", snapshot.nodes.len());
     why.extend(refused.iter().map(|(id, hindrance)| format!("; node {id} {hindrance}")));
@@ -178,6 +181,15 @@ fn hindrance(snapshot: &Snapshot, leader: &Node, node: &Node) -> Option<&'static
 fn never_leads(patroni: &Patroni) -> bool {
     let is = |tag: &str, value: &str| patroni.tags.get(tag).is_some_and(|is| is.eq_ignore_ascii_case(value));
     is("nofailover", "true") || is("failover_priority", "0")
+}
+
+/// Without a quorum only those may lead that Patroni has chosen: another one is chosen in its next rounds, not yet.
+fn chosen_in_vain(snapshot: &Snapshot, refused: &[(NodeId, &str)]) -> Option<String> {
+    let dcs = snapshot.dcs.known().filter(|dcs| is_synchronous(dcs) && dcs.config["synchronous_mode"] != "quorum")?;
+    let chosen = refused.iter().filter(|(id, _)| dcs.sync_standbys.contains(&id.patroni_name()));
+    let chosen: Vec<String> = chosen.map(|(id, hindrance)| format!("node {id} {hindrance}")).collect();
+    let all = !chosen.is_empty() && chosen.len() == dcs.sync_standbys.len();
+    all.then(|| format!("nobody but a synchronous standby may lead now, and {}", chosen.join("; ")))
 }
 
 fn is_synchronous(dcs: &Dcs) -> bool {
