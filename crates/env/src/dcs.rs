@@ -123,7 +123,7 @@ const fn durability(place: Place, name: &'static str, default: &'static str, not
 }
 
 /// What `DURABILITY` stands for: no key of `.env` names one of these alone.
-pub static DURABILITY: [DcsSetting; 4] = [
+pub static DURABILITY: [DcsSetting; 5] = [
     durability(Place::Patroni, "synchronous_mode", "false", Notation::Word(&["false", "true", "quorum"])),
     durability(Place::Patroni, "synchronous_mode_strict", "false", Notation::Word(&["false", "true"])),
     durability(Place::Patroni, "synchronous_node_count", "1", Notation::Number),
@@ -133,6 +133,7 @@ pub static DURABILITY: [DcsSetting; 4] = [
         "on",
         Notation::Word(&["off", "on", "local", "remote_write", "remote_apply"]),
     ),
+    durability(Place::Parameter, "wal_sender_timeout", "30s", Notation::Word(&["30s", "10s"])),
 ];
 
 fn every() -> impl Iterator<Item = &'static DcsSetting> {

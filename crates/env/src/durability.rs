@@ -29,9 +29,13 @@ impl Durability {
         Self::ALL.into_iter().find(|mode| mode.as_str() == name)
     }
 
-    /// What it names in the DCS. Quorum: any one standby's word is enough, and Patroni lets only those
-    /// lead that a majority of the possible witnesses vouches for. `synchronous_commit` stands with it, so
-    /// that no forgotten `off` in the DCS takes the promise back.
+    /// What it names in the DCS. Quorum, for `sync`: any one standby's word is enough, and Patroni lets only those
+    /// lead that provably have what was acknowledged when they looked; no commit waits when a standby dies. But where
+    /// the old leader's Patroni stands still, its PostgreSQL goes on and takes the word of those who lost the race, too.
+    /// For `strict` Patroni chooses one standby: its word alone counts, and nobody else may lead, so that nothing
+    /// depends on what the old leader does. Commits wait while the leader has not noticed that this one is dead, so it gives
+    /// a silent stream up sooner. `synchronous_commit` stands with it, so that no forgotten `off` in the DCS takes the
+    /// promise back.
     pub const fn settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Async => &[("synchronous_mode", "false"), ("synchronous_mode_strict", "false")],
@@ -42,10 +46,11 @@ impl Durability {
                 ("synchronous_commit", "on"),
             ],
             Self::Strict => &[
-                ("synchronous_mode", "quorum"),
+                ("synchronous_mode", "true"),
                 ("synchronous_mode_strict", "true"),
                 ("synchronous_node_count", "1"),
                 ("synchronous_commit", "on"),
+                ("wal_sender_timeout", "10s"),
             ],
         }
     }

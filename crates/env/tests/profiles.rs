@@ -34,14 +34,16 @@ fn without_a_profile_nothing_is_named_and_the_rest_is_balanced() {
 
 #[test]
 fn a_mode_names_patronis_switches_and_nothing_else() {
-    for (mode, count) in [("async", 2), ("sync", 4), ("STRICT", 4)] {
+    for (mode, count) in [("async", 2), ("sync", 4), ("STRICT", 5)] {
         let env = read(&[(key::DURABILITY, mode)]).expect("a file").env;
         assert_eq!(env.dcs.named().count(), count, "{mode}");
         assert!(env.dcs.named().all(|(setting, _)| setting.key == key::DURABILITY));
     }
     let strict = read(&[(key::DURABILITY, "strict")]).expect("a file").env;
     assert_eq!(strict.dcs.value("synchronous_mode_strict"), "true");
-    assert_eq!(strict.dcs.value("synchronous_mode"), "quorum");
+    assert_eq!(strict.dcs.value("synchronous_mode"), "true");
+    let sync = read(&[(key::DURABILITY, "sync")]).expect("a file").env;
+    assert_eq!(sync.dcs.value("synchronous_mode"), "quorum");
 }
 
 #[test]
