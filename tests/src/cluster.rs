@@ -279,8 +279,7 @@ pub fn switchover_to(id: u8) -> String {
     format!("{STACK}/scripts/switchover --to {id}")
 }
 
-/// A planned switchover by Patroni's own tool, which is asked again where it refuses: who has just come up does not
-/// follow synchronously yet.
+/// A planned switchover, which is asked for again where it is refused: who has just come up does not stream yet.
 ///
 /// # Panics
 /// When that node does not lead within a minute.
@@ -290,11 +289,7 @@ pub async fn switch_to(lab: &Lab, id: u8) {
         if old.id() == id {
             return Some(());
         }
-        let command = format!(
-            "docker exec patroni patronictl -c /config/patroni.yml switchover --leader patroni{} --candidate patroni{id} --force",
-            old.id()
-        );
-        drop(old.sh(&command).await);
+        drop(old.sh(&switchover_to(id)).await);
         None
     })
     .await;

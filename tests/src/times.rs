@@ -147,6 +147,11 @@ impl Times {
         2.0 + 1.0 + self.proxy_up + follows
     }
 
+    /// Commits wait for a standby whose PostgreSQL died until the leader's next round; where nobody waits, there is none.
+    pub fn standby_gone(&self) -> f64 {
+        if self.durability == Durability::Async { 1.0 } else { self.loop_wait + 3.0 }
+    }
+
     /// The VIP's next owner where its machine fell silent: three adverts and the skew.
     pub fn owner_silent(&self) -> f64 {
         4.0 * self.advert + 0.5
@@ -212,7 +217,8 @@ mod tests {
 
     #[test]
     fn times_are_read_from_what_runs() {
-        let config = serde_json::json!({"ttl": 20, "loop_wait": "2", "synchronous_mode": "quorum", "synchronous_mode_strict": true});
+        let config =
+            serde_json::json!({"ttl": 20, "loop_wait": "2", "synchronous_mode": true, "synchronous_mode_strict": true});
         let times = Times::read(&config, FILES);
         let read = [times.ttl, times.loop_wait, times.retry_timeout, times.advert, times.check_fails];
         let read = read.map(Duration::from_secs_f64);
@@ -220,6 +226,9 @@ mod tests {
         let read = [times.login_retry, times.proxy_up, times.proxy_silent].map(Duration::from_secs_f64);
         assert_eq!(read, [1000, 2000, 8000].map(Duration::from_millis));
         assert_eq!(times.durability, Durability::Strict);
+        assert!((times.standby_gone() - 5.0).abs() < 1e-9);
+        let quorum = Times::read(&serde_json::json!({"synchronous_mode": "quorum"}), FILES);
+        assert_eq!(quorum.durability, Durability::Sync);
         let plain = Times::read(&serde_json::json!({}), FILES);
         assert_eq!(Duration::from_secs_f64(plain.ttl), Duration::from_secs(30));
         assert_eq!(plain.durability, Durability::Async);

@@ -56,7 +56,12 @@ pub(super) async fn clock(s: &mut Stage<'_>, of_leader: bool) {
         node.clock(seconds).await.expect("set");
         tokio::time::sleep(Duration::from_secs_f64((s.times.ttl + 5.0).max(2.0 * s.times.loop_wait))).await;
         // only what goes ahead is taken for the end of a key
-        let bound = if of_leader && seconds > was { s.times.clock_jump() } else { 1.0 };
+        let bound = match seconds > was {
+            true if of_leader => s.times.clock_jump(),
+            // a replica takes its stream for silent then
+            true => s.times.standby_gone(),
+            false => 1.0,
+        };
         was = seconds;
         s.gap(&format!("clock {words}: gap"), from, bound).await;
         let after = s.promotions().await;
@@ -99,7 +104,7 @@ pub(super) async fn damage(s: &mut Stage<'_>, of_leader: bool) {
     );
     node.sh(&garbage).await.expect("damaged");
     node.kill(Process::Postgres).await.expect("killed");
-    let bound = if of_leader { s.times.process_killed() + s.times.loop_wait } else { 1.0 };
+    let bound = if of_leader { s.times.process_killed() + s.times.loop_wait } else { s.times.standby_gone() };
     s.gap("gap", from, bound).await;
     tokio::time::sleep(Duration::from_secs_f64(2.0 * s.times.loop_wait)).await;
     s.check(s.leader().await.id() != node.id(), "the damaged node does not lead");

@@ -122,7 +122,12 @@ pub const ALL: &[Scenario] = &[
         "etcd's majority stopped; then a replica, too",
         "writes go on; then read-only; recovers",
     ),
-    row("19", Act::StandbysDie, "one standby killed, then both", "no stall; strict: no ack without one, resumes"),
+    row(
+        "19",
+        Act::StandbysDie,
+        "one standby killed, then both",
+        "no stall (strict: a round); strict: no ack without one, resumes",
+    ),
     row("20", Act::CancelledWait, "a backend cancelled while it waits for its replicas", "never called acknowledged"),
     row(
         "21lead",

@@ -52,8 +52,7 @@ pub(super) async fn standbys_die(s: &mut Stage<'_>) {
     standbys[0].kill_for_good(Service::Patroni).await.expect("killed");
     tokio::time::sleep(Duration::from_secs(5)).await;
     let strict = s.times.durability == Durability::Strict;
-    // a synchronous standby that dies is noticed in the next round
-    let stall = if s.times.durability == Durability::Async { 1.0 } else { s.times.loop_wait + 3.0 };
+    let stall = s.times.standby_gone();
     s.gap("stall when one dies", from, stall).await;
     let from = s.now();
     standbys[1].kill_for_good(Service::Patroni).await.expect("killed");

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "a random test tells its seed")]
 
 mod doctor;
+mod durability;
 mod faults;
 mod hold;
 mod operator;

@@ -1,16 +1,14 @@
-//! Recovery profiles and durability on a living cluster: changed through every node's `.env`, and what they promise.
+//! Recovery profiles on a living cluster: changed through every node's `.env`, and what they promise.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use pgstack_env::Profile;
 use pgstack_lab::{Lab, Machine};
-use pgstack_tests::cluster::{all_streaming, eventually, held_by, leader, until_it_works, vip_holder, with_cluster};
-use pgstack_tests::writer::{Outcome, Writer};
+use pgstack_tests::cluster::{eventually, held_by, until_it_works, vip_holder, with_cluster};
+use pgstack_tests::writer::Writer;
 
 use crate::LAB;
-use crate::scenarios::holds;
 use crate::settings::{edit_config, set_everywhere, show_config, vip_moves, watch_the_vip};
 
 const NONE: &[(&str, &str)] = &[("RTO_PROFILE", ""), ("DURABILITY", "")];
@@ -18,14 +16,14 @@ const NONE: &[(&str, &str)] = &[("RTO_PROFILE", ""), ("DURABILITY", "")];
 const SLACK: Duration = Duration::from_secs(2);
 
 /// Everything that a profile or a mode has put into the DCS, as a new cluster has it.
-async fn put_back(machines: &[Machine]) {
+pub(crate) async fn put_back(machines: &[Machine]) {
     set_everywhere(machines, NONE).await;
     let back = "-s ttl=30 -s loop_wait=5 -s retry_timeout=10 -s primary_start_timeout=60 \
-                -s synchronous_mode=false -s synchronous_mode_strict=false";
+                -s synchronous_mode=false -s synchronous_mode_strict=false -p wal_sender_timeout=30s";
     edit_config(&machines[0], back).await;
 }
 
-async fn in_the_dcs(machine: &Machine, wanted: &[&str]) {
+pub(crate) async fn in_the_dcs(machine: &Machine, wanted: &[&str]) {
     let config = show_config(machine).await;
     for line in wanted {
         assert!(config.lines().any(|found| found.trim() == *line), "{line} is not in\n{config}");
@@ -33,9 +31,9 @@ async fn in_the_dcs(machine: &Machine, wanted: &[&str]) {
 }
 
 /// `deploy` ends only when it is so.
-async fn waits_for_a_standby(lab: &Lab) {
+pub(crate) async fn waits_for_a_standby(lab: &Lab) {
     let names = until_it_works(lab, 5000, "SHOW synchronous_standby_names", Duration::from_secs(10)).await;
-    assert!(names.as_ref().is_some_and(|names| names.starts_with("ANY 1 (patroni")), "{names:?}");
+    assert!(names.as_ref().is_some_and(|names| names.starts_with("patroni")), "{names:?}");
 }
 
 #[test]
@@ -50,7 +48,7 @@ fn another_profile_comes_to_a_living_cluster_with_one_owner_and_no_failed_write(
         watch_the_vip(&machines).await;
         set_everywhere(&machines, &[("RTO_PROFILE", "fast"), ("DURABILITY", "strict")]).await;
         in_the_dcs(&machines[0], &["ttl: 20", "loop_wait: 1", "retry_timeout: 9", "primary_start_timeout: 5"]).await;
-        in_the_dcs(&machines[0], &["synchronous_mode: quorum", "synchronous_mode_strict: true"]).await;
+        in_the_dcs(&machines[0], &["synchronous_mode: true", "synchronous_mode_strict: true"]).await;
         let spoken = "grep -c '^    version 3' /opt/patroni-stack/keepalived/keepalived.conf";
         for machine in &machines {
             assert_eq!(machine.sh(spoken).await.expect("a file").trim(), "1");
@@ -150,53 +148,6 @@ fn fast_moves_the_vip_off_dead_proxies_and_a_killed_keepalived_leaves_no_second_
         eprintln!("keepalived killed, started by Docker: two owners for {two:?}");
         assert!(two < promised, "two owners for {two:?}");
         assert_eq!(held_by(lab, &vip).await.len(), 1);
-        put_back(&machines).await;
-    });
-}
-
-#[test]
-fn strict_acknowledges_nothing_without_a_standby_and_loses_nothing_with_one() {
-    with_cluster(LAB, 3, async |lab| {
-        let machines = lab.machines().await.expect("machines");
-        set_everywhere(&machines, &[("RTO_PROFILE", "fast"), ("DURABILITY", "strict")]).await;
-        waits_for_a_standby(lab).await;
-        let old = leader(lab).await;
-        let writer = Writer::start(lab, "strict").await;
-        // both standbys stand still: their containers are there, and nothing of theirs answers
-        let standbys: Vec<&Machine> = machines.iter().filter(|machine| machine.id() != old.id()).collect();
-        join_all(standbys.iter().map(|machine| machine.sh("docker pause patroni"))).await;
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let moment = writer.moment();
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        assert_eq!(writer.since(moment).ids(Outcome::Acknowledged).len(), 0, "{}", writer.since(moment));
-        join_all(standbys.iter().map(|machine| machine.sh("docker unpause patroni"))).await;
-        writer.goes_on(Duration::from_secs(30)).await;
-        all_streaming(lab).await;
-        // the machine of the leader loses power: what was acknowledged is on the next one
-        let old = leader(lab).await;
-        old.power_off().await.expect("power off");
-        eventually("another node leads", Duration::from_secs(60), async || {
-            (leader(lab).await.id() != old.id()).then_some(())
-        })
-        .await;
-        writer.goes_on(Duration::from_secs(60)).await;
-        let history = writer.stop().await;
-        eprintln!("strict: {history}");
-        history.holds(lab).await;
-        old.power_on().await.expect("power on");
-        all_streaming(lab).await;
-        history.holds(lab).await;
-        put_back(&machines).await;
-    });
-}
-
-#[test]
-fn strict_writes_go_on_soon_after_the_replicas_are_back() {
-    with_cluster(LAB, 3, async |lab| {
-        let machines = lab.machines().await.expect("machines");
-        set_everywhere(&machines, &[("RTO_PROFILE", "fast"), ("DURABILITY", "strict")]).await;
-        waits_for_a_standby(lab).await;
-        holds(lab, "13").await;
         put_back(&machines).await;
     });
 }

@@ -25,7 +25,7 @@ pub(crate) async fn set(machine: &Machine, settings: &[(&str, &str)]) {
 }
 
 /// What a deploy that must succeed said, stdout and stderr.
-async fn deploy(machine: &Machine, arguments: &[&str]) -> String {
+pub(crate) async fn deploy(machine: &Machine, arguments: &[&str]) -> String {
     let output = machine.run(&[&[&format!("{STACK}/deploy") as &str], arguments].concat()).await.expect("run");
     assert_eq!(output.code, 0, "node {}: {}{}", machine.id(), output.stdout, output.stderr);
     output.stdout + &output.stderr
