@@ -28,6 +28,11 @@ impl Momentary {
     /// All of them.
     pub(crate) const ALL: [Self; 2] = [SLOTS_TTL, SYNC_COUNT];
 
+    /// What it is; null where Patroni's default counts.
+    pub(crate) fn current(self, config: &Value) -> Value {
+        config.get(self.name).cloned().unwrap_or_default()
+    }
+
     /// What it was before it was changed for a moment; null stands for Patroni's default.
     pub(crate) fn kept(self, config: &Value) -> Option<Value> {
         let kept = config.get(self.kept)?;
@@ -71,8 +76,7 @@ mod tests {
         for setting in Momentary::ALL {
             for was in [json!({}), json!({ setting.name: "1h" }), json!({ setting.name: 0 })] {
                 assert_eq!(setting.kept(&was), None);
-                let before = was.get(setting.name).cloned().unwrap_or_default();
-                let meanwhile = merged(was.clone(), &setting.changed(&before, 7));
+                let meanwhile = merged(was.clone(), &setting.changed(&setting.current(&was), 7));
                 assert_eq!(meanwhile.get(setting.name), Some(&json!(7)));
                 let back = setting.kept(&meanwhile).expect("kept");
                 assert_eq!(merged(meanwhile, &setting.restored(&back)), was);

@@ -180,7 +180,7 @@ async fn primary(site: &Site<'_>, node: Node, target: NodeId) -> Result<(bool, P
     let primary = Primary {
         node: node.id(),
         has_slot: !slots.is_empty(),
-        slots_ttl: config.get(SLOTS_TTL.name).cloned().unwrap_or_default(),
+        slots_ttl: SLOTS_TTL.current(&config),
         kept_slots_ttl: SLOTS_TTL.kept(&config),
     };
     Ok((active, primary))

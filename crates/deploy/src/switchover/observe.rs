@@ -88,16 +88,20 @@ impl Observed {
 /// Looks at everything at once.
 pub(super) async fn observe(site: &Site<'_>) -> Result<Observed, DeployError> {
     let poolers = join_all(site.env.local.topology().nodes().map(|node| pooler(site, node)));
-    let (instances, peers, config, sync, poolers) = tokio::join!(
+    let (instances, peers, config, poolers) = tokio::join!(
         dynamic::instances(site),
         ask_all(&site.desired, Timeouts::default()),
-        // large futures
-        Box::pin(dynamic::config(site)),
-        Box::pin(durability::sync_key(site)),
+        dynamic::config(site),
         poolers
     );
     let config = config?;
     let nodes = instances.into_iter().zip(poolers);
+    let synchronous = synchronous(config.get("synchronous_mode"));
+    let sync = match synchronous {
+        Synchronous::Off => None,
+        // a large future
+        Synchronous::Quorum | Synchronous::Chosen => Box::pin(durability::sync_key(site)).await,
+    };
     let standbys = sync.map(|sync| sync.standbys).unwrap_or_default();
     let nodes = nodes.map(|((node, instance), pooler)| {
         let synchronous = standbys.contains(&node.patroni_name());
@@ -106,10 +110,9 @@ pub(super) async fn observe(site: &Site<'_>) -> Result<Observed, DeployError> {
     let nodes = nodes.collect();
     let etcd = pgstack_etcd::Observed { my_data: DataDir::Empty, mark: None, running: false, peers };
     let maximum_lag = config.get("maximum_lag_on_failover").and_then(Value::as_u64).unwrap_or(MAXIMUM_LAG);
-    let synchronous = synchronous(config.get("synchronous_mode"));
     let kept = SYNC_COUNT.kept(&config);
     let sync_count_is_kept = kept.is_some();
-    let sync_count = kept.unwrap_or_else(|| config.get(SYNC_COUNT.name).cloned().unwrap_or_default());
+    let sync_count = kept.unwrap_or_else(|| SYNC_COUNT.current(&config));
     Ok(Observed { nodes, etcd, maximum_lag, synchronous, sync_count, sync_count_is_kept })
 }
 
