@@ -284,12 +284,20 @@ pub fn switchover_to(id: u8) -> String {
 /// # Panics
 /// When that node does not lead within a minute.
 pub async fn switch_to(lab: &Lab, id: u8) {
+    switch_with(lab, id, |_| switchover_to(id)).await;
+}
+
+/// The same with another tool, whose command line follows from the node that leads.
+///
+/// # Panics
+/// When that node does not lead within a minute.
+pub async fn switch_with(lab: &Lab, id: u8, command: impl Fn(u8) -> String) {
     eventually("the candidate leads", Duration::from_secs(60), async || {
         let old = leader(lab).await;
         if old.id() == id {
             return Some(());
         }
-        drop(old.sh(&switchover_to(id)).await);
+        drop(old.sh(&command(old.id())).await);
         None
     })
     .await;

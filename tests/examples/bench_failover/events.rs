@@ -6,7 +6,7 @@ use pgstack_containers::Service;
 use pgstack_lab::{Lab, Machine, Process};
 use pgstack_tests::bench::event::{Event, Set};
 use pgstack_tests::bench::figures::{BEFORE, Figures, Moments, figures};
-use pgstack_tests::cluster::{switchover_to, vip_goes_to};
+use pgstack_tests::cluster::{switch_with, switchover_to, vip_goes_to};
 use pgstack_tests::load::Plan;
 use pgstack_tests::scenario::stage::Stage;
 
@@ -75,7 +75,7 @@ async fn act(stage: &mut Stage<'_>, event: Event, set: Set, cast: &Cast) {
     let from = stage.now();
     let Cast { leader, candidate, holder } = cast;
     match event {
-        Event::Switchover => switchover(set, cast).await,
+        Event::Switchover => switchover(stage, set, cast).await,
         Event::Kill9 => leader.kill(Process::Postgres).await.expect("killed"),
         Event::Haproxy => holder.kill_for_good(Service::Haproxy).await.expect("killed"),
         Event::HolderOff => holder.power_off().await.expect("off"),
@@ -100,14 +100,15 @@ async fn act(stage: &mut Stage<'_>, event: Event, set: Set, cast: &Cast) {
 }
 
 /// The shell version's users had Patroni's own tool.
-async fn switchover(set: Set, cast: &Cast) {
+async fn switchover(stage: &Stage<'_>, set: Set, cast: &Cast) {
     if set == Set::Seed {
-        let (from, to) = (cast.leader.id(), cast.candidate.id());
-        let command = format!(
-            "docker exec patroni patronictl -c /config/patroni.yml switchover --leader patroni{from} --candidate patroni{to} --force"
-        );
-        drop(cast.leader.sh(&command).await.expect("switched over"));
-        return;
+        let to = cast.candidate.id();
+        let command = |from| {
+            format!(
+                "docker exec patroni patronictl -c /config/patroni.yml switchover --leader patroni{from} --candidate patroni{to} --force"
+            )
+        };
+        return switch_with(stage.lab, to, command).await;
     }
     cast.leader.sh(&switchover_to(cast.candidate.id())).await.expect("switched over");
 }

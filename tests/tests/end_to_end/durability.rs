@@ -12,6 +12,14 @@ use crate::profiles::{in_the_dcs, put_back, waits_for_a_standby};
 use crate::scenarios::holds;
 use crate::settings::{deploy, edit_config, set_everywhere, show_config};
 
+/// The cluster with `fast` and `strict`; `deploy` ends when it is so.
+async fn strict(lab: &Lab) -> Vec<Machine> {
+    let machines = lab.machines().await.expect("machines");
+    set_everywhere(&machines, &[("RTO_PROFILE", "fast"), ("DURABILITY", "strict")]).await;
+    waits_for_a_standby(lab).await;
+    machines
+}
+
 /// The leader, the standby that it waits for, and the one that it does not wait for.
 async fn cast(lab: &Lab) -> [Machine; 3] {
     let old = leader(lab).await;
@@ -31,8 +39,7 @@ fn strict_acknowledges_nothing_without_a_standby_and_loses_nothing_with_one() {
         set_everywhere(&machines, &[("RTO_PROFILE", "fast"), ("DURABILITY", "sync")]).await;
         let names = until_it_works(lab, 5000, "SHOW synchronous_standby_names", Duration::from_secs(10)).await;
         assert!(names.as_ref().is_some_and(|names| names.starts_with("ANY 1 (patroni")), "{names:?}");
-        set_everywhere(&machines, &[("DURABILITY", "strict")]).await;
-        waits_for_a_standby(lab).await;
+        strict(lab).await;
         let old = leader(lab).await;
         let writer = Writer::start(lab, "strict").await;
         // both standbys stand still: their containers are there, and nothing of theirs answers
@@ -66,9 +73,7 @@ fn strict_acknowledges_nothing_without_a_standby_and_loses_nothing_with_one() {
 #[test]
 fn strict_writes_go_on_soon_after_the_replicas_are_back() {
     with_cluster(LAB, 3, async |lab| {
-        let machines = lab.machines().await.expect("machines");
-        set_everywhere(&machines, &[("RTO_PROFILE", "fast"), ("DURABILITY", "strict")]).await;
-        waits_for_a_standby(lab).await;
+        let machines = strict(lab).await;
         holds(lab, "13").await;
         put_back(&machines).await;
     });
@@ -77,9 +82,7 @@ fn strict_writes_go_on_soon_after_the_replicas_are_back() {
 #[test]
 fn under_strict_the_word_of_the_standby_counts_that_may_lead_and_nobody_elses() {
     with_cluster(LAB, 3, async |lab| {
-        let machines = lab.machines().await.expect("machines");
-        set_everywhere(&machines, &[("RTO_PROFILE", "fast"), ("DURABILITY", "strict")]).await;
-        waits_for_a_standby(lab).await;
+        let machines = strict(lab).await;
         all_streaming(lab).await;
         until_it_works(lab, 5000, "CREATE TABLE IF NOT EXISTS words (id int)", Duration::from_secs(20)).await;
         let [old, chosen, other] = cast(lab).await;
@@ -114,9 +117,7 @@ fn under_strict_the_word_of_the_standby_counts_that_may_lead_and_nobody_elses() 
 #[test]
 fn under_strict_any_replica_can_be_made_the_primary() {
     with_cluster(LAB, 3, async |lab| {
-        let machines = lab.machines().await.expect("machines");
-        set_everywhere(&machines, &[("RTO_PROFILE", "fast"), ("DURABILITY", "strict")]).await;
-        waits_for_a_standby(lab).await;
+        let machines = strict(lab).await;
         all_streaming(lab).await;
         let [old, _, other] = cast(lab).await;
         let meanwhile = format!("synchronous_node_count is 2 meanwhile, so that node {} follows", other.id());
