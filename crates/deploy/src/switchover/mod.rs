@@ -28,8 +28,8 @@ pub use refusal::SwitchoverRefusal;
 
 /// How long running transactions are waited for where nobody says anything else, in seconds.
 const WAIT: u64 = 3;
-/// How long a replica that lacks a little too much may take to catch up, and a pause that a killed run has left behind
-/// to end.
+/// How long a replica that lacks a little too much may take to catch up, Patroni to take one into its quorum, and a pause
+/// that a killed run has left behind to end.
 const PATIENCE: Duration = Duration::from_secs(12);
 
 /// What the user asked for.
