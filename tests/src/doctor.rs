@@ -50,26 +50,16 @@ pub async fn all_name(machines: &[Machine], codes: &[&str]) {
 /// # Panics
 /// When it does not in 90 s; with what it last found.
 pub async fn names(machine: &Machine, codes: &[&str]) {
-    let last = match names_within(machine, codes, SETTLED).await {
-        Ok(()) => return,
-        Err(last) => serde_json::to_string_pretty(&last).unwrap_or_default(),
-    };
-    assert!(last.is_empty(), "node {}: wanted {codes:?}, doctor says: {last}", machine.id());
-}
-
-/// The same with another limit, and as an answer: what it last found, where that is not it.
-pub async fn names_within(machine: &Machine, codes: &[&str], limit: Duration) -> Result<(), Vec<Value>> {
     let wanted: BTreeSet<String> = codes.iter().map(|code| format!("PGS-{code}")).collect();
     let began = Instant::now();
     loop {
         let findings = findings(machine).await;
         let found: BTreeSet<String> = findings.iter().map(|finding| text(&finding["code"])).collect();
         if found == wanted {
-            return Ok(());
+            return;
         }
-        if began.elapsed() > limit {
-            return Err(findings);
-        }
+        let last = || serde_json::to_string_pretty(&findings).unwrap_or_default();
+        assert!(began.elapsed() < SETTLED, "node {}: wanted {codes:?}, doctor says: {}", machine.id(), last());
         tokio::time::sleep(PAUSE).await;
     }
 }

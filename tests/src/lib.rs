@@ -7,6 +7,7 @@ pub mod checker;
 pub mod cluster;
 pub mod doctor;
 pub mod history;
+pub mod late;
 pub mod load;
 pub mod scenario;
 pub mod settings;
