@@ -263,12 +263,17 @@ fn a_copy_that_a_power_failure_broke_off_is_begun_again_and_nothing_more_is_kept
 fn without_a_yes_and_in_a_dry_run_nothing_happens() {
     with_cluster(LAB, 3, async |lab| {
         let machine = replica(lab).await;
+        // what the others hear of a replica is not yet what it says of itself
+        eventually("it says that it streams", Duration::from_secs(30), async || {
+            reclone(&machine, &["--dry-run"]).await.stderr.contains("looks healthy").then_some(())
+        })
+        .await;
         for (arguments, code) in [(&["--dry-run"][..], 0), (&["--dry-run", "--delete-old-data"], 0), (&[], 1)] {
             let before = untouched(&machine).await;
             let output = reclone(&machine, arguments).await;
             assert_eq!(output.code, code, "{arguments:?}: {}{}", output.stdout, output.stderr);
             assert!(output.stdout.contains("- stop Patroni and PostgreSQL on this node\n- "), "{}", output.stdout);
-            assert!(output.stderr.contains("looks healthy"), "{}", output.stderr);
+            assert!(output.stderr.contains("looks healthy"), "{}{}", output.stdout, output.stderr);
             assert_eq!(untouched(&machine).await, before, "{arguments:?}");
         }
         let output = reclone(&machine, &[]).await;
