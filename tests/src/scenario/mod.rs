@@ -179,7 +179,11 @@ pub const ALL: &[Scenario] = &[
 
 /// The scenarios that this kernel or this lab cannot produce, and why.
 pub const IMPOSSIBLE: &[(&str, &str)] = &[
-    ("delay and jitter", "the kernel has no netem; lost packets are made with iptables, late ones cannot be"),
+    (
+        "delay and jitter",
+        "the kernel has no netem; lost packets are made with iptables, late ones only to one etcd, by a relay \
+      (`an_etcd_that_is_slow`)",
+    ),
     ("a disk that answers slowly or wrongly", "no device mapper or loop device within a container"),
     (
         "21, etcd's clock",
