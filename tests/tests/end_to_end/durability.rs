@@ -129,11 +129,16 @@ fn under_strict_any_replica_can_be_made_the_primary() {
         old.sh(&switchover_to(other.id())).await.expect("switched over");
         assert_eq!(leader(lab).await.id(), other.id());
         assert_eq!(show_config(&old).await, before, "as before");
-        // killed before it could put it back
-        edit_config(&old, "-s synchronous_node_count=2 -s patroni_stack_kept_synchronous_node_count=1").await;
+        // killed before it could put it back: whichever tool runs next does it
+        let killed = "-s synchronous_node_count=2 -s patroni_stack_kept_synchronous_node_count=1";
+        edit_config(&old, killed).await;
         let said = deploy(&old, &[]).await;
         assert!(said.contains("synchronous_node_count is put back"), "{said}");
         in_the_dcs(&old, &["synchronous_node_count: 1"]).await;
+        assert_eq!(show_config(&old).await, before, "as before");
+        edit_config(&old, killed).await;
+        let said = old.sh(&switchover_to(other.id())).await.expect("it leads already");
+        assert!(said.contains("leads already; synchronous_node_count is put back"), "{said}");
         assert_eq!(show_config(&old).await, before, "as before");
         let history = writer.stop().await;
         assert_eq!(history.troubles().count(), 0, "{history}");

@@ -47,7 +47,9 @@ pub(super) async fn carry_out(
         Ok(()) => Box::pin(moved(site, order, observed, wait)).await,
         Err(error) => Err(error),
     };
-    synchronous::as_before(site, order, observed).await;
+    if order.sync_count.is_some() || observed.sync_count_is_kept {
+        synchronous::as_before(site, &[order.to, order.from], observed).await;
+    }
     outcome?;
     follows(site, order.from).await
 }

@@ -20,6 +20,7 @@ use pgstack_diagnostics::{Console, Ended};
 use pgstack_topology::NodeId;
 use pgstack_workdir::StackDir;
 
+use crate::momentary::SYNC_COUNT;
 use crate::site::Site;
 use crate::{DeployError, settings};
 use observe::{Observed, observe};
@@ -55,6 +56,12 @@ pub async fn switchover(stack: &StackDir, options: Switchover, console: &dyn Con
     let wish = Wish { to: options.to, unpaused: options.unpaused };
     let (observed, plan) = look(&site, wish).await?;
     match plan {
+        Plan::Leads(node) if observed.sync_count_is_kept => {
+            console.out(&format!("node {node} leads already; {SYNC_COUNT} is put back (a killed run has changed it)"));
+            if !options.dry_run {
+                synchronous::as_before(&site, &[node], &observed).await;
+            }
+        }
         Plan::Leads(node) => console.out(&format!("node {node} leads already; nothing to do")),
         Plan::Move(order) if options.dry_run => console.out(order.to_string().trim_end_matches('\n')),
         Plan::Move(order) => {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use pgstack_topology::NodeId;
+
 use super::execute::node;
 use super::observe::Observed;
 use super::plan::Order;
@@ -43,13 +45,10 @@ pub(super) async fn enough(site: &Site<'_>, order: &Order, observed: &Observed) 
     }
 }
 
-/// Puts it back, also what a run that was killed has left, through whichever of both nodes answers. Best effort: the next
+/// Puts it back, also what a run that was killed has left, through the first of `nodes` that answers. Best effort: the next
 /// `switchover` or `deploy` does it, too.
-pub(super) async fn as_before(site: &Site<'_>, order: &Order, observed: &Observed) {
-    if order.sync_count.is_none() && !observed.sync_count_is_kept {
-        return;
-    }
-    for id in [order.to, order.from] {
+pub(super) async fn as_before(site: &Site<'_>, nodes: &[NodeId], observed: &Observed) {
+    for &id in nodes {
         let Ok(node) = node(site, id) else { continue };
         let control = site.observer.control(node, &site.env.restapi_password);
         if control.patch_config(&SYNC_COUNT.restored(&observed.sync_count)).await.is_ok() {
