@@ -104,6 +104,21 @@ fn live_and_recover(size: usize, formed: usize, foreign: bool, events: &[Event])
     Ok(())
 }
 
+/// Two removals by name at the same time, and the third node's data is lost: what is left is the foreign member alone, and
+/// nothing that `deploy` could do.
+#[test]
+fn where_only_a_foreign_member_is_left_nobody_can_be_asked() {
+    let events = [
+        Event::RemovalBegins(1, Gone::Machine(2)),
+        Event::Remove(1, Gone::Machine(0)),
+        Event::Wipe(1, true),
+        Event::DeployKilled(1, 2),
+        Event::RemovalEnds(1),
+        Event::Deploy(0),
+    ];
+    live_and_recover(3, 3, true, &events).expect("left alone");
+}
+
 proptest! {
     #![proptest_config(histories(5_200))]
 

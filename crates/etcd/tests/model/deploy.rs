@@ -185,20 +185,22 @@ impl World {
         }
     }
 
-    /// Whether a majority of the voters still has its data.
+    /// Whether a majority of the voters still has its data, and one of them can be asked: of the foreign one alone, nobody
+    /// knows the address.
     pub(crate) fn can_recover(&self) -> bool {
         let with_data = |id: u64| {
-            id == FOREIGN
-                || self
-                    .machines
-                    .iter()
-                    .any(|machine| matches!(machine.data, Data::Member { id: mine, .. } if mine == id))
+            self.machines.iter().any(|machine| matches!(machine.data, Data::Member { id: mine, .. } if mine == id))
         };
-        let voters = Self::voters(self.list()).count();
-        let intact = Self::voters(self.list()).filter(|entry| with_data(entry.id)).count();
+        let voters: Vec<u64> = Self::voters(self.list()).map(|entry| entry.id).collect();
+        let ours = voters.iter().filter(|id| with_data(**id)).count();
+        let intact = ours + usize::from(voters.contains(&FOREIGN));
         // before the first quorum, data from another life in too many places keeps it from coming
         let stale = self.machines.iter().filter(|machine| machine.data == Data::Foreign).count();
-        if self.formed { intact > voters / 2 } else { self.machines.len() - stale > self.machines.len() / 2 }
+        if self.formed {
+            ours > 0 && intact > voters.len() / 2
+        } else {
+            self.machines.len() - stale > self.machines.len() / 2
+        }
     }
 
     /// Every machine is a voter that serves, the foreign member is untouched unless somebody asked
