@@ -187,6 +187,17 @@ pub async fn eventually<T>(what: &str, limit: Duration, look: impl AsyncFn() -> 
     }
 }
 
+/// The node whose etcd leads, as far as the machines that are on can say.
+pub async fn etcd_leader(machines: &[Machine]) -> Option<u8> {
+    for machine in machines.iter().filter(|machine| machine.is_running()) {
+        let status = machine.sh("docker exec etcd etcdctl endpoint status").await.unwrap_or_default();
+        if status.split(", ").nth(4) == Some("true") {
+            return Some(machine.id());
+        }
+    }
+    None
+}
+
 /// The machine whose PostgreSQL leads.
 ///
 /// # Panics

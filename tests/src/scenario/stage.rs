@@ -91,13 +91,7 @@ impl<'a> Stage<'a> {
 
     /// The machine whose etcd leads.
     pub async fn etcd_leader(&self) -> Option<u8> {
-        for machine in self.lab.machines().await.ok()?.iter().filter(|machine| machine.is_running()) {
-            let status = machine.sh("docker exec etcd etcdctl endpoint status").await.unwrap_or_default();
-            if status.split(", ").nth(4) == Some("true") {
-                return Some(machine.id());
-            }
-        }
-        None
+        cluster::etcd_leader(&self.lab.machines().await.ok()?).await
     }
 
     /// Makes the etcd of a machine lead.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use pgstack_lab::{Endpoint, Lab, Machine, STACK};
-use pgstack_tests::cluster::{all_streaming, eventually, held_by, leader, until_it_works, with_cluster};
+use pgstack_tests::cluster::{all_streaming, etcd_leader, eventually, held_by, leader, until_it_works, with_cluster};
 use tokio::task::JoinHandle;
 
 use crate::LAB;
@@ -137,7 +137,7 @@ fn a_hundred_clients_notice_no_switchover_and_no_row_is_lost() {
             let gap = crowd.stop(lab).await;
             assert!(gap < GAP, "{gap:?}\n{said}");
             assert_eq!(leader(lab).await.id(), to.id());
-            assert_ne!(etcd_leader(&machines).await, to.id(), "etcd leads elsewhere");
+            assert_ne!(etcd_led_by(&machines).await, to.id(), "etcd leads elsewhere");
             assert_eq!(held_by(lab, &vip).await, holder, "the VIP stays");
             all_resumed(&machines, Duration::from_secs(1)).await;
             all_streaming(lab).await;
@@ -257,7 +257,7 @@ fn a_new_image_on_the_primarys_node_costs_a_switchover_and_no_error() {
 
 /// The member on a node becomes etcd's leader.
 async fn etcd_leads_on(machines: &[Machine], to: &Machine) {
-    let led = etcd_leader(machines).await;
+    let led = etcd_led_by(machines).await;
     if led == to.id() {
         return;
     }
@@ -268,15 +268,6 @@ async fn etcd_leads_on(machines: &[Machine], to: &Machine) {
 }
 
 /// The node whose etcd leads.
-async fn etcd_leader(machines: &[Machine]) -> u8 {
-    eventually("etcd has a leader", Duration::from_secs(10), async || {
-        for machine in machines {
-            let status = machine.sh("docker exec etcd etcdctl endpoint status").await.ok()?;
-            if status.split(", ").nth(4) == Some("true") {
-                return Some(machine.id());
-            }
-        }
-        None
-    })
-    .await
+async fn etcd_led_by(machines: &[Machine]) -> u8 {
+    eventually("etcd has a leader", Duration::from_secs(10), async || etcd_leader(machines).await).await
 }

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pgstack_lab::{Machine, STACK};
+use pgstack_lab::STACK;
+use pgstack_tests::cluster::etcd_leader;
 use pgstack_tests::late::Late;
 use tokio::net::TcpStream;
 
-use super::{Patients, trouble};
+use super::trouble;
 
 const ETCDCTL: &str = "docker exec etcd etcdctl";
 
@@ -155,19 +156,20 @@ const LATE: Duration = Duration::from_millis(700);
 #[test]
 fn an_etcd_that_is_slow() {
     trouble(async |patients| {
-        let slow = follower(patients).await;
+        // one that leads neither etcd nor Patroni, so that nobody else notices
+        let led = etcd_leader(&patients.machines).await.expect("etcd has a leader");
+        let slow = patients.but(patients.leader()).find(|machine| machine.id() != led).expect("a follower");
         let mut relays = Vec::new();
         for other in patients.but(slow) {
             let peer = SocketAddr::from((other.address(), 2380));
             let relay = Late::answers(peer, LATE).await;
             let here = TcpStream::connect(peer).await.and_then(|peer| peer.local_addr()).expect("reached");
-            let rule = format!("PREROUTING -p tcp -d {} --dport 2380", other.address());
-            relays.push((format!("{rule} -j DNAT --to-destination {}:{}", here.ip(), relay.port()), relay));
+            let to = format!("-j DNAT --to-destination {}:{}", here.ip(), relay.port());
+            let rule = format!("PREROUTING -p tcp -d {} --dport 2380 {to}", other.address());
+            slow.sh(&format!("iptables -t nat -I {rule}")).await.expect("late");
+            relays.push((rule, relay));
         }
         // what is connected stays so: it has to connect anew
-        for (rule, _) in &relays {
-            slow.sh(&format!("iptables -t nat -I {rule}")).await.expect("late");
-        }
         slow.sh("docker restart etcd").await.expect("restarted");
         patients.show(&["029"]).await;
         for (rule, _) in &relays {
@@ -175,19 +177,4 @@ fn an_etcd_that_is_slow() {
         }
         slow.sh("docker restart etcd").await.expect("restarted");
     });
-}
-
-/// A member that leads neither etcd nor Patroni, so that nobody else notices.
-async fn follower<'a>(patients: &'a Patients<'_>) -> &'a Machine {
-    for machine in patients.but(patients.leader()) {
-        let status = machine.sh(&format!("{ETCDCTL} endpoint status --write-out=fields")).await.expect("status");
-        let field = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(&format!("\"{name}\""))).expect("a field");
-            line.rsplit(' ').next().map(str::to_owned)
-        };
-        if field("MemberID") != field("Leader") {
-            return machine;
-        }
-    }
-    unreachable!("of two members, one follows")
 }
